@@ -1,0 +1,138 @@
+"""Referrals, their standing, and the history of everything that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
+
+from syncd.store.tables import history, referral
+from syncd.store.work import insert_new
+
+Standing = Literal["captured", "pushed", "in_pipeline", "qualified", "lost", "rejected"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Referral:
+    """One friend of one advocate in one campaign."""
+
+    id: str
+    campaign: str
+    advocate: str
+    friend: str
+    code: str
+    channel: str | None
+    captured_at: datetime
+    standing: Standing
+    reason: str | None = None  # why it was rejected
+    counted: bool = False
+    qualified_at: datetime | None = None
+    qualified_via: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A line of history: what happened to whom, when, and who or what caused it. Ids only, no personal data."""
+
+    id: int
+    at: datetime
+    what: str
+    referral: str | None
+    participant: str | None
+    connector: str | None
+    cause: str
+    detail: Mapping[str, Any]
+
+
+def add(tx: Connection, new: Referral) -> bool:
+    """Store a referral; False if this friend already has one in this campaign."""
+    return insert_new(tx, referral, **{name: getattr(new, name) for name in Referral.__dataclass_fields__})
+
+
+def get(tx: Connection, id: str) -> Referral | None:
+    """Read one referral."""
+    row = tx.execute(select(referral).where(referral.c.id == id)).one_or_none()
+    return None if row is None else _referral(row._mapping)
+
+
+def find(
+    tx: Connection,
+    *,
+    campaign: str | None = None,
+    advocate: str | None = None,
+    friend: str | None = None,
+    code: str | None = None,
+    ids: Sequence[str] | None = None,
+    standing: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 1000,
+) -> list[Referral]:
+    """List the referrals that match all that is given, newest first; `before` continues after the last one read."""
+    equal = {"campaign": campaign, "advocate": advocate, "friend": friend, "code": code, "standing": standing}
+    conditions = [referral.c[name] == value for name, value in equal.items() if value is not None]
+    if ids is not None:
+        conditions.append(referral.c.id.in_(list(ids)))
+    if before is not None:
+        conditions.append(
+            or_(
+                referral.c.captured_at < before[0],
+                and_(referral.c.captured_at == before[0], referral.c.id < before[1]),
+            )
+        )
+    query = (
+        select(referral).where(*conditions).order_by(referral.c.captured_at.desc(), referral.c.id.desc()).limit(limit)
+    )
+    return [_referral(row._mapping) for row in tx.execute(query)]
+
+
+def change(tx: Connection, id: str, **values: Any) -> None:
+    """Write these columns of a referral."""
+    tx.execute(update(referral).where(referral.c.id == id).values(**values))
+
+
+def count_by_standing(tx: Connection) -> dict[str, int]:
+    """Count the referrals of each standing."""
+    return {
+        row[0]: row[1] for row in tx.execute(select(referral.c.standing, func.count()).group_by(referral.c.standing))
+    }
+
+
+def note(
+    tx: Connection,
+    what: str,
+    *,
+    at: datetime,
+    cause: str,
+    referral: str | None = None,
+    participant: str | None = None,
+    connector: str | None = None,
+    **detail: Any,
+) -> None:
+    """Add a line to the history."""
+    tx.execute(
+        history.insert().values(
+            at=at,
+            what=what,
+            referral=referral,
+            participant=participant,
+            connector=connector,
+            cause=cause,
+            detail={name: value for name, value in detail.items() if value is not None},
+        )
+    )
+
+
+def changes(tx: Connection, *, after: int = 0, referral: str | None = None, limit: int = 500) -> list[Change]:
+    """Read the history in the order of its writing, from the line after `after` on."""
+    conditions = [history.c.id > after]
+    if referral is not None:
+        conditions.append(history.c.referral == referral)
+    rows = tx.execute(select(history).where(*conditions).order_by(history.c.id).limit(limit))
+    return [Change(**row._mapping) for row in rows]
+
+
+def _referral(row: RowMapping) -> Referral:
+    return Referral(**row)

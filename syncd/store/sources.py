@@ -1,0 +1,108 @@
+"""Sources: configured connectors as something to poll, and how each of them fares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, RowMapping, and_, func, select, update
+
+from syncd.contract import Stage
+from syncd.store.tables import deal, inbox, outbox, record, source
+from syncd.store.work import LEASE, insert_new
+
+State = Literal["new", "healthy", "failing", "parked", "misconfigured"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A configured connector, how far it was read, and how it fares."""
+
+    name: str
+    cursor: str | None
+    due_at: datetime | None
+    lease: int
+    attempt: int  # failures since it was last well
+    error: str | None
+    created_at: datetime
+    sweep_at: datetime | None
+    state: State
+    held_until: datetime | None  # no call is made before
+    account: str | None
+    stages: Sequence[Stage]
+    polled_at: datetime | None
+    ill_since: datetime | None
+    skew_ms: int  # the CRM's clock less ours
+
+
+def add(tx: Connection, name: str, now: datetime) -> bool:
+    """Begin to keep a source; its first poll is due at once."""
+    return insert_new(tx, source, name=name, due_at=now, sweep_at=now, created_at=now, state="new")
+
+
+def get(tx: Connection, name: str) -> Source | None:
+    """Read one source."""
+    row = tx.execute(select(source).where(source.c.name == name)).one_or_none()
+    return None if row is None else _source(row._mapping)
+
+
+def everyone(tx: Connection) -> list[Source]:
+    """List all sources by name."""
+    return [_source(row._mapping) for row in tx.execute(select(source).order_by(source.c.name))]
+
+
+def claim(tx: Connection, name: str, now: datetime) -> Source | None:
+    """Take a source that is due, for the length of a lease."""
+    mine = and_(source.c.name == name, source.c.due_at <= now)
+    taken = tx.execute(
+        update(source).where(mine).values(due_at=now + LEASE, lease=source.c.lease + 1).returning(*source.c)
+    ).one_or_none()
+    return None if taken is None else _source(taken._mapping)
+
+
+def write(tx: Connection, held: Source, **values: Any) -> bool:
+    """Write to a claimed source. False, and no change, if its lease was lost."""
+    mine = and_(source.c.name == held.name, source.c.lease == held.lease)
+    return tx.execute(update(source).where(mine).values(**values)).rowcount == 1
+
+
+def extend(tx: Connection, held: Source, now: datetime, **values: Any) -> bool:
+    """Keep a claimed source for another lease, as long work on it goes on."""
+    return write(tx, held, due_at=now + LEASE, **values)
+
+
+def mark(tx: Connection, name: str, **values: Any) -> None:
+    """Write to a source whoever holds it: its health is told by deliveries too."""
+    if "stages" in values:
+        values["stages"] = [[s.pipeline, s.id, s.label, s.outcome] for s in values["stages"]]
+    tx.execute(update(source).where(source.c.name == name).values(**values))
+
+
+def rename(tx: Connection, old: str, new: str) -> bool:
+    """Give a connector another name wherever the old one stands; False if the old one is not known."""
+    if tx.execute(update(source).where(source.c.name == old).values(name=new)).rowcount == 0:
+        return False
+    for table in (outbox, record, deal):
+        tx.execute(update(table).where(table.c.connector == old).values(connector=new))
+    tx.execute(update(inbox).where(inbox.c.source == old).values(source=new))
+    # Keys carry the connector's name, so that a later duty for the same lead finds them.
+    for table in (outbox, inbox):
+        for prefix in (f"push:{old}:", f"{old}:"):
+            renamed = prefix.replace(old, new, 1) + "%"
+            tx.execute(
+                update(table)
+                .where(table.c.key.startswith(prefix, autoescape=True))
+                .values(key=func.replace(table.c.key, prefix, renamed[:-1]))
+            )
+    return True
+
+
+def _source(row: RowMapping) -> Source:
+    values = dict(row)
+    values["stages"] = tuple(
+        Stage(pipeline=pipeline, id=id, label=label, outcome=outcome)
+        for pipeline, id, label, outcome in values["stages"] or ()
+    )
+    return Source(**values)

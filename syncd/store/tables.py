@@ -1,0 +1,312 @@
+"""The schema: what is kept, and the constraints that keep it true.
+
+Three work tables (outbox, inbox, source) have one shape: a row is due at `due_at`, and closed when that is NULL.
+Taking a row moves `due_at` behind the lease and raises `lease`, the fencing number: a dead worker's row falls due
+again by itself, and a late worker's write, which names an older number, changes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time, stored as whole microseconds of UTC: SQLite would drop the zone of any other form."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone reached the database")
+        return (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# BIGINT does not number itself on SQLite; INTEGER does.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _work_columns() -> list[Column[object]]:
+    return [
+        Column("due_at", Instant, index=True),  # when it wants attention; NULL = closed
+        Column("lease", BigInteger, nullable=False, server_default="0"),  # the fencing number
+        Column("attempt", Integer, nullable=False, server_default="0"),  # calls begun that may have had an effect
+        Column("error", Text),  # what the last attempt ended with
+        Column("created_at", Instant, nullable=False),
+    ]
+
+
+setting = Table(  # what the installation remembers about itself
+    "setting",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+token = Table(  # who may use the API
+    "token",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the token; the token itself is not kept
+    Column("role", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+participant = Table(  # a person; the only table with names and addresses
+    "participant",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("identity", String(64), nullable=False, unique=True),  # HMAC of the normalised e-mail
+    Column("email", Text),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("phone", Text),
+    Column("company", Text),
+    Column("created_at", Instant, nullable=False),
+)
+
+advocate = Table(  # a participant who invites in a campaign; this row is locked before anything of theirs is counted
+    "advocate",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("participant", String(40), ForeignKey("participant.id"), primary_key=True),
+    Column("joined_at", Instant, nullable=False),
+)
+
+code = Table(
+    "code",
+    metadata,
+    Column("code", String(64), primary_key=True),  # as written on links; unique over all campaigns
+    Column("folded", String(64), nullable=False, unique=True),  # as looked up
+    Column("campaign", String(64), nullable=False),
+    Column("advocate", String(40), ForeignKey("participant.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "campaign", "advocate"),
+)
+
+referral = Table(  # one friend of one advocate in one campaign
+    "referral",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("campaign", String(64), nullable=False),
+    Column("advocate", String(40), ForeignKey("participant.id"), nullable=False),
+    Column("friend", String(40), ForeignKey("participant.id"), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("channel", String(64)),
+    Column("captured_at", Instant, nullable=False),
+    Column("standing", String(16), nullable=False),  # captured | pushed | in_pipeline | qualified | lost | rejected
+    Column("reason", String(64)),  # why rejected
+    Column("counted", Boolean, nullable=False, default=False),
+    Column("qualified_at", Instant),
+    Column("qualified_via", String(32)),
+    UniqueConstraint("campaign", "friend"),
+    Index(None, "campaign", "advocate"),
+    Index(None, "standing"),
+    Index(None, "captured_at", "id"),
+)
+
+record = Table(  # where a lead lives in a CRM
+    "record",
+    metadata,
+    Column("connector", String(40), primary_key=True),
+    Column("lead", String(40), primary_key=True),  # a referral's id, or a participant's for an advocate
+    Column("person_type", String(40)),
+    Column("person_id", String(120)),
+    Column("deal_type", String(40)),
+    Column("deal_id", String(120)),
+    Column("url", Text),
+    Column("pushed_at", Instant),
+    Column("gone", String(16)),  # deleted | invisible, as the CRM last said
+    Column("swept_at", Instant),
+    Index(None, "connector", "person_id"),
+    Index(None, "connector", "deal_id"),
+    Index(None, "lead"),
+)
+
+deal = Table(  # the newest that a CRM said of each deal of a lead
+    "deal",
+    metadata,
+    Column("connector", String(40), primary_key=True),
+    Column("deal_type", String(40), primary_key=True),
+    Column("deal_id", String(120), primary_key=True),
+    Column("lead", String(40), primary_key=True),
+    Column("pipeline", String(120), nullable=False),
+    Column("stage", String(120), nullable=False),
+    Column("outcome", String(8)),
+    Column("amount", BigInteger),
+    Column("currency", String(3)),
+    Column("at", Instant, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("names", JSON, nullable=False),  # what the rules know it as: its own id, and those merged into it
+    Column("gone", String(16)),
+    Index(None, "lead"),
+)
+
+outbox = Table(  # what we owe
+    "outbox",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # push | effect
+    Column("connector", String(40)),
+    Column("lead", String(40)),
+    Column("payload", JSON, nullable=False, default=dict),
+    *_work_columns(),
+    Column("dead", Boolean, nullable=False, default=False),  # closed without having succeeded
+    Index(None, "connector", "due_at"),
+    Index(None, "lead"),
+)
+
+inbox = Table(  # what we were told
+    "inbox",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # fact | delivery | timer
+    Column("source", String(64), nullable=False),  # the connector, sender or campaign that it is from
+    Column("payload", JSON, nullable=False, default=dict),
+    *_work_columns(),
+    Column("dead", Boolean, nullable=False, default=False),
+)
+
+source = Table(  # a configured connector as something to poll
+    "source",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("cursor", Text),
+    *_work_columns(),
+    Column("sweep_at", Instant),  # when the next sweep of the open referrals begins
+    Column("state", String(16), nullable=False),  # new | healthy | failing | parked | misconfigured
+    Column("held_until", Instant),  # no call is made before
+    Column("account", Text),
+    Column("stages", JSON),  # [pipeline, id, label, outcome] as last read, to show names
+    Column("polled_at", Instant),
+    Column("ill_since", Instant),
+    Column("skew_ms", BigInteger, nullable=False, server_default="0"),  # the CRM's clock less ours
+)
+
+event = Table(  # a fact for the rules
+    "event",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("id", String(300), primary_key=True),
+    Column("type", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("advocate", String(40), nullable=False),  # whose books it can change
+    Column("data", JSON, nullable=False),
+    Column("cause", String(120), nullable=False),  # who or what told us
+    Column("received_at", Instant, nullable=False),
+    Index(None, "campaign", "advocate"),
+)
+
+ledger_txn = Table(  # append-only: a trigger refuses any other change
+    "ledger_txn",
+    metadata,
+    Column("key", String(400), primary_key=True),
+    Column("entitlement", String(400), nullable=False),
+    Column("seq", BigInteger, nullable=False),  # the order within the advocate's books
+    Column("campaign", String(64), nullable=False),
+    Column("advocate", String(40), nullable=False),
+    Column("program_version", Integer, nullable=False),
+    Column("cause_event", String(300), nullable=False),
+    Column("effective_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Index(None, "campaign", "advocate"),
+)
+
+ledger_posting = Table(  # append-only; the amounts of a transaction sum to 0 per unit
+    "ledger_posting",
+    metadata,
+    Column("txn", String(400), ForeignKey("ledger_txn.key"), primary_key=True),
+    Column("account", String(200), primary_key=True),
+    Column("unit", String(40), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Index(None, "account"),
+)
+
+reward = Table(  # the present state of each entitlement; a view of the ledger kept for lists
+    "reward",
+    metadata,
+    Column("key", String(400), primary_key=True),
+    Column("campaign", String(64), nullable=False),
+    Column("advocate", String(40), nullable=False),  # whose books it is in; `recipient` may be the friend
+    Column("recipient", String(40), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("reward", String(64), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("amount", String(40), nullable=False),
+    Column("currency", String(3)),
+    Column("product", String(120)),
+    Column("status", String(16), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Index(None, "campaign", "advocate"),
+)
+
+milestone = Table(  # the milestones that stand
+    "milestone",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("participant", String(40), primary_key=True),
+    Column("milestone", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("reached_at", Instant, nullable=False),
+)
+
+history = Table(  # every change of state: what, when, and who or what caused it
+    "history",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("referral", String(40)),
+    Column("participant", String(40)),
+    Column("connector", String(40)),
+    Column("cause", String(120), nullable=False),
+    Column("detail", JSON, nullable=False, default=dict),
+    Index(None, "referral"),
+)
+
+request = Table(  # answers given, by idempotency key
+    "request",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)

@@ -1,0 +1,179 @@
+"""Work that is due: take it for a while, and say how it ended.
+
+Claiming moves `due_at` behind the lease and raises the fencing number `lease`; `settle` writes only while that number
+is still the row's. So a dead worker's rows fall due again by themselves, and a late worker changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from syncd.store.tables import inbox, outbox
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duty:
+    """A claimed row of outbox or inbox."""
+
+    id: int
+    key: str
+    kind: str
+    party: str  # the connector of an outbox row, the source of an inbox row
+    lead: str | None
+    payload: Mapping[str, Any] = field(repr=False)
+    lease: int
+    attempt: int  # this one included
+    created_at: datetime
+
+
+def insert_new(tx: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row unless one with its unique key is there; tell whether it was inserted."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    # Without the option SQLAlchemy gives -1 on PostgreSQL, where it fetches the new key instead.
+    return tx.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def put(tx: Connection, table: Table, keys: Mapping[str, Any], **values: Any) -> None:
+    """Insert the row of these keys, or overwrite these values of it."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**keys, **values)
+    tx.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values))
+
+
+def claim(tx: Connection, table: Table, where: ColumnElement[bool], *, limit: int, now: datetime) -> list[Duty]:
+    """Take up to `limit` due rows for `LEASE`, oldest first; rows that another worker is taking are passed over."""
+    due = (
+        select(table.c.id)
+        .where(and_(where, table.c.due_at <= now))
+        .order_by(table.c.due_at, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(tx.scalars(due))
+    if not ids:
+        return []
+    taken = tx.execute(
+        update(table)
+        .where(table.c.id.in_(ids))
+        .values(due_at=now + LEASE, lease=table.c.lease + 1, attempt=table.c.attempt + 1)
+        .returning(*table.c)
+    )
+    return sorted((_duty(row._mapping, table) for row in taken), key=lambda duty: duty.id)
+
+
+def settle(
+    tx: Connection,
+    table: Table,
+    duty: Duty,
+    *,
+    due_at: datetime | None = None,
+    error: str | None = None,
+    dead: bool = False,
+    counted: bool = True,
+) -> bool:
+    """Close a claimed row, or let it fall due again at `due_at`. False, and no change, if its lease was lost.
+
+    `counted=False` takes the attempt back: the call surely had no effect.
+    """
+    values: dict[str, Any] = {"due_at": due_at, "error": error, "dead": dead}
+    if not counted:
+        values["attempt"] = table.c.attempt - 1
+    if due_at is None and not dead:
+        values["payload"] = {}  # what is done needs no copy of what it carried
+    held = and_(table.c.id == duty.id, table.c.lease == duty.lease)
+    return tx.execute(update(table).where(held).values(**values)).rowcount == 1
+
+
+def owe(
+    tx: Connection,
+    *,
+    key: str,
+    kind: str,
+    now: datetime,
+    connector: str | None = None,
+    lead: str | None = None,
+    payload: Mapping[str, Any] | None = None,
+    due_at: datetime | None,
+) -> bool:
+    """Put a duty into the outbox, once per key."""
+    return insert_new(
+        tx,
+        outbox,
+        key=key,
+        kind=kind,
+        connector=connector,
+        lead=lead,
+        payload=dict(payload or {}),
+        due_at=due_at,
+        created_at=now,
+    )
+
+
+def told(
+    tx: Connection,
+    *,
+    key: str,
+    kind: str,
+    source: str,
+    payload: Mapping[str, Any],
+    now: datetime,
+    dead: str | None = None,
+) -> bool:
+    """Put what we were told into the inbox, once per key; with `dead`, as something that cannot be used, and why."""
+    return insert_new(
+        tx,
+        inbox,
+        key=key,
+        kind=kind,
+        source=source,
+        payload=dict(payload),
+        due_at=None if dead else now,
+        error=dead,
+        dead=dead is not None,
+        created_at=now,
+    )
+
+
+def set_timer(
+    tx: Connection, *, key: str, source: str, payload: Mapping[str, Any], at: datetime | None, now: datetime
+) -> None:
+    """Have the books named by `payload` looked at again at `at`, and at no other time."""
+    values = {"due_at": at, "payload": dict(payload), "attempt": 0, "error": None}
+    if at is None:
+        tx.execute(update(inbox).where(inbox.c.key == key).values(due_at=None))
+    elif not insert_new(tx, inbox, key=key, kind="timer", source=source, created_at=now, dead=False, **values):
+        # A new lease number: whoever works on the timer that is replaced must not close this one.
+        tx.execute(update(inbox).where(inbox.c.key == key).values(lease=inbox.c.lease + 1, **values))
+
+
+def waiting(tx: Connection, table: Table, party: str) -> tuple[int, int]:
+    """Count the rows of a connector or source that are open, and those that are dead."""
+    column = table.c.connector if table is outbox else table.c.source
+    open_, dead = (
+        tx.scalar(select(func.count()).select_from(table).where(and_(column == party, condition))) or 0
+        for condition in (table.c.due_at.is_not(None), table.c.dead)
+    )
+    return open_, dead
+
+
+def _duty(row: RowMapping, table: Table) -> Duty:
+    return Duty(
+        id=row["id"],
+        key=row["key"],
+        kind=row["kind"],
+        party=(row["connector"] if table is outbox else row["source"]) or "",
+        lead=row["lead"] if table is outbox else None,
+        payload=row["payload"],
+        lease=row["lease"],
+        attempt=row["attempt"],
+        created_at=row["created_at"],
+    )
