@@ -1,0 +1,226 @@
+"""Capture: an advocate joins, a friend is referred; durable before anybody is told that it worked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+
+from syncd.contract import Person
+from syncd.flow.app import App
+from syncd.flow.book import book
+from syncd.store import access, people, referrals, work
+from syncd.store.engine import retrying
+from syncd.store.people import Participant
+from syncd.store.referrals import Referral
+from syncd_rules import Event, company_of
+
+
+class Refusal(Exception):
+    """What was asked cannot be done; `reason` is a word for programs, the text a sentence for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invitation:
+    """A friend of an advocate. The advocate is named by a referral code, or by themselves, and then joins if new."""
+
+    friend: Person
+    code: str | None = None
+    campaign: str | None = None  # may be left out where a code is given
+    advocate: Person | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Captured:
+    """The referral that an invitation led to, and whether it is new."""
+
+    referral: Referral
+    created: bool
+
+
+def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = None) -> Captured:
+    """Store a referral and all that follows from it in one transaction. Raises `Refusal`.
+
+    With the same `key` (an idempotency key, or the caller's own id of the friend) the same invitation gives the same
+    referral; another invitation under that key is refused with `key_reused`. The same friend under the same advocate
+    is the same referral; under another advocate of the campaign the first one stands: `already_referred`.
+    """
+    now = app.clock()
+    fingerprint = hashlib.sha256(json.dumps(asdict(invitation), sort_keys=True).encode()).hexdigest()
+    captured = retrying(
+        app.database, lambda tx: _once(tx, app, invitation, cause=cause, key=key, fingerprint=fingerprint, now=now)
+    )
+    for connector in _connectors(app, captured.referral.campaign):
+        app.nudge(connector)
+    return captured
+
+
+def enrol(
+    app: App, campaign: str, person: Person, *, cause: str, code: str | None = None
+) -> tuple[Participant, list[str]]:
+    """Make a person an advocate of a campaign, with a referral code; give them and their codes. Raises `Refusal`."""
+    now = app.clock()
+
+    def once(tx: Transaction) -> tuple[Participant, list[str]]:
+        who = _advocate(tx, app, campaign, person, cause=cause, code=code, now=now)
+        return who, people.codes_of(tx, campaign, who.id)
+
+    joined = retrying(app.database, once)
+    for connector in _connectors(app, campaign):
+        app.nudge(connector)
+    return joined
+
+
+def _once(
+    tx: Transaction,
+    app: App,
+    invitation: Invitation,
+    *,
+    cause: str,
+    key: str | None,
+    fingerprint: str,
+    now: datetime,
+) -> Captured:
+    if key and (answer := access.answered(tx, key)):
+        return _again(tx, answer, fingerprint)
+    code = _code(tx, app, invitation, cause=cause, now=now)
+    friend = _participant(tx, app, invitation.friend, now)
+    captured = _refer(tx, app, code, friend, invitation.channel, cause=cause, now=now)
+    if key:
+        answer = access.Answer(fingerprint=fingerprint, status=201, body={"referral": captured.referral.id})
+        if not access.keep_answer(tx, key, answer, now):
+            # Another request with this key was quicker and has committed meanwhile: its answer is the answer.
+            return _again(tx, access.answered(tx, key) or answer, fingerprint)
+    return captured
+
+
+def _again(tx: Transaction, answer: access.Answer, fingerprint: str) -> Captured:
+    if answer.fingerprint != fingerprint:
+        raise Refusal("key_reused", "this idempotency key was used for another invitation; nothing was changed")
+    referral = referrals.get(tx, answer.body["referral"])
+    if referral is None:
+        raise Refusal("erased", "the referral made with this idempotency key has been erased")
+    return Captured(referral=referral, created=False)
+
+
+def _code(tx: Transaction, app: App, invitation: Invitation, *, cause: str, now: datetime) -> people.Code:
+    """Find whose invitation it is; an advocate who comes by name joins here."""
+    if invitation.code is None:
+        if invitation.advocate is None or invitation.campaign is None:
+            raise Refusal("no_advocate", "name the advocate by a referral code, or by campaign and e-mail address")
+        who = _advocate(tx, app, invitation.campaign, invitation.advocate, cause=cause, code=None, now=now)
+        first = people.codes_of(tx, invitation.campaign, who.id)[0]
+        return people.Code(code=first, campaign=invitation.campaign, advocate=who.id)
+    code = people.find_code(tx, invitation.code)
+    if code is None or app.campaign(code.campaign) is None:
+        raise Refusal("code_not_found", "no campaign knows this referral code")
+    if invitation.campaign not in {None, code.campaign}:
+        raise Refusal("code_not_found", "this referral code belongs to another campaign")
+    return code
+
+
+def _advocate(
+    tx: Transaction, app: App, campaign: str, person: Person, *, cause: str, code: str | None, now: datetime
+) -> Participant:
+    if app.campaign(campaign) is None:
+        raise Refusal("campaign_not_found", f"there is no campaign {campaign!r}")
+    who = _participant(tx, app, person, now)
+    joined = people.join(tx, campaign, who.id, now)
+    if not joined and (code is None or code in people.codes_of(tx, campaign, who.id)):
+        return who
+    text = _add_code(tx, app, campaign, who, code, now)
+    created = {"code": text, "advocate": who.id, "identity": who.identity}
+    events = [Event(id=f"code:{people.fold(text)}", type="code.created", at=now, campaign=campaign, data=created)]
+    if joined:
+        referrals.note(tx, "joined", at=now, cause=cause, participant=who.id, campaign=campaign)
+        seen = {"participant": who.id}
+        events.append(Event(id=f"joined:{who.id}", type="participant.joined", at=now, campaign=campaign, data=seen))
+        _push(tx, app, campaign, who.id, now)
+    book(tx, app, campaign, who.id, events, cause=cause, now=now)
+    return who
+
+
+def _participant(tx: Transaction, app: App, person: Person, now: datetime) -> Participant:
+    identity = app.identity(person.email or "")
+    if identity is None:
+        raise Refusal("email_invalid", "an e-mail address is needed, and this is none")
+    return people.remember(tx, person, identity, now)
+
+
+def _add_code(tx: Transaction, app: App, campaign: str, who: Participant, wanted: str | None, now: datetime) -> str:
+    if wanted is not None:
+        if not people.add_code(tx, wanted, campaign, who.id, now):
+            raise Refusal("code_taken", "this referral code is taken; codes are unique across all campaigns")
+        return wanted
+    while True:
+        text = "".join(secrets.choice("ABCDEFGHJKMNPQRSTVWXYZ23456789") for _ in range(8))
+        if people.add_code(tx, text, campaign, who.id, now):
+            return text
+
+
+def _refer(
+    tx: Transaction,
+    app: App,
+    code: people.Code,
+    friend: Participant,
+    channel: str | None,
+    *,
+    cause: str,
+    now: datetime,
+) -> Captured:
+    new = Referral(
+        id=people.new_id("ref", now),
+        campaign=code.campaign,
+        advocate=code.advocate,
+        friend=friend.id,
+        code=code.code,
+        channel=channel,
+        captured_at=now,
+        standing="captured",
+    )
+    people.lock_advocate(tx, code.campaign, code.advocate)
+    if not referrals.add(tx, new):
+        (there,) = referrals.find(tx, campaign=code.campaign, friend=friend.id)
+        if there.advocate != code.advocate:
+            raise Refusal("already_referred", "this friend has been referred by somebody else; the first one counts")
+        return Captured(referral=there, created=False)
+    referrals.note(tx, "captured", at=now, cause=cause, referral=new.id, participant=code.advocate, channel=channel)
+    result = book(tx, app, code.campaign, code.advocate, [_signed_up(app, new, friend)], cause=cause, now=now)
+    if all(refused.friend != friend.id for refused in result.rejected):
+        _push(tx, app, code.campaign, new.id, now)
+    return Captured(referral=referrals.get(tx, new.id) or new, created=True)
+
+
+def _signed_up(app: App, new: Referral, friend: Participant) -> Event:
+    data: dict[str, Any] = {"friend": friend.id, "code": new.code, "identity": friend.identity}
+    if new.channel:
+        data["channel"] = new.channel
+    if company := company_of(friend.person.email or ""):
+        data["company"] = app.opaque(company)
+    return Event(
+        id=f"signed_up:{friend.id}", type="friend.signed_up", at=new.captured_at, campaign=new.campaign, data=data
+    )
+
+
+def _push(tx: Transaction, app: App, campaign: str, lead: str, now: datetime) -> None:
+    """Owe the lead to every connector of its campaign."""
+    for connector in _connectors(app, campaign):
+        if lead.startswith("ref_") or app.connections[connector].settings.push.advocates:
+            key = f"push:{connector}:{lead}"
+            payload = {"campaign": campaign}
+            work.owe(tx, key=key, kind="push", connector=connector, lead=lead, payload=payload, due_at=now, now=now)
+
+
+def _connectors(app: App, campaign: str) -> tuple[str, ...]:
+    configured = app.campaign(campaign)
+    return configured.connectors if configured else ()

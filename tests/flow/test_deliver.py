@@ -1,0 +1,154 @@
+"""Deliver: every lead once, whatever happens to the call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select, true
+
+from syncd.contract import Misconfigured, Parked, Rejected, Transient
+from syncd.flow.deliver import deliver
+from syncd.store import work
+from syncd.store.engine import read, write
+from syncd.store.tables import outbox
+from tests.flow.world import START, World
+
+
+def captured(world: World, count: int) -> list[str]:
+    code = world.advocate()
+    return [world.refer(f"friend{n}", code).referral.id for n in range(count)]
+
+
+def open_duties(world: World) -> int:
+    with read(world.app.database) as tx:
+        return len(tx.execute(select(outbox.c.id).where(outbox.c.due_at.is_not(None))).all())
+
+
+def test_leads_go_out_in_the_batch_size_of_the_crm(world: World) -> None:
+    captured(world, 24)
+
+    assert world.deliver() == 25
+    assert [call for call in world.crm.calls if call.startswith("push")] == ["push 10", "push 10", "push 5"]
+    assert open_duties(world) == 0
+
+
+def test_a_lost_answer_makes_no_second_record(world: World) -> None:
+    ids = captured(world, 3)
+    world.crm.troubles = [("after", Transient("connection lost"))]
+
+    world.deliver()
+    world.clock.move(minutes=11)
+    world.deliver()
+
+    assert set(world.crm.persons) >= set(ids)
+    assert len(world.crm.deals) == 3
+    assert all(world.standing(id) == "pushed" for id in ids)
+
+
+def test_one_bad_lead_fails_alone_and_is_kept_with_its_reason(world: World) -> None:
+    good, bad, other = captured(world, 3)
+    world.crm.bad[bad] = Rejected("the CRM says: phone is no number")
+
+    world.deliver()
+
+    assert [world.standing(id) for id in (good, bad, other)] == ["pushed", "captured", "pushed"]
+    (line,) = world.history("push_failed")
+    assert (line.referral, line.detail["error"]) == (bad, "the CRM says: phone is no number")
+    with read(world.app.database) as tx:
+        assert work.waiting(tx, outbox, "crm") == (0, 1)
+
+
+def test_one_lead_in_trouble_is_tried_for_three_days_and_then_dies(world: World) -> None:
+    (bad,) = captured(world, 1)
+    world.crm.bad[bad] = Transient("locked")
+
+    while not world.history("push_failed"):
+        world.clock.move(hours=1)
+        world.deliver()
+
+    assert timedelta(days=3) <= world.clock() - START < timedelta(days=3, hours=2)
+
+
+def test_an_outage_of_any_length_kills_no_lead(world: World) -> None:
+    ids = captured(world, 2)
+    world.crm.troubles += [("before", Transient("503"))] * 24 * 5
+
+    while world.crm.troubles:
+        world.clock.move(hours=1)
+        world.deliver()
+    world.clock.move(hours=1)
+    world.deliver()
+
+    assert [world.standing(id) for id in ids] == ["pushed", "pushed"]
+    assert world.source().state == "healthy"
+
+
+def test_a_failing_crm_is_left_alone_for_a_while(world: World) -> None:
+    captured(world, 1)
+    world.crm.troubles = [("before", Transient("503"))]
+    world.deliver()
+    calls = len(world.crm.calls)
+
+    world.deliver()
+
+    assert len(world.crm.calls) == calls
+    assert world.source().state == "failing"
+
+
+def test_a_spent_quota_parks_the_connector_and_counts_as_no_attempt(world: World) -> None:
+    captured(world, 1)
+    until = world.clock() + timedelta(hours=5)
+    world.crm.troubles = [("before", Parked("daily limit reached", until=until))]
+    world.deliver()
+
+    assert (world.source().state, world.source().held_until) == ("parked", until)
+    with read(world.app.database) as tx:
+        assert set(tx.scalars(select(outbox.c.attempt))) == {0}
+    world.clock.move(hours=5, seconds=1)
+    assert world.deliver() == 2
+
+
+def test_a_misconfigured_connector_stops_keeps_its_leads_and_heals_when_mended(world: World) -> None:
+    ids = captured(world, 1)
+    world.crm.broken = Misconfigured("no property referral_id", yaml_path="push.referral_id")
+    world.deliver()
+
+    assert world.source().state == "misconfigured"
+    assert world.source().error == "no property referral_id"
+    assert world.crm.persons == {}
+    world.crm.broken = None
+    world.clock.move(minutes=5, seconds=1)
+    world.deliver()
+    assert world.standing(ids[0]) == "pushed"
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> None:
+    captured(world, 1)
+    with write(world.app.database) as tx:
+        late = work.claim(tx, outbox, true(), limit=10, now=world.clock())
+    world.clock.move(minutes=2)
+    with write(world.app.database) as tx:
+        taken = work.claim(tx, outbox, true(), limit=10, now=world.clock())
+
+    with write(world.app.database) as tx:
+        assert [work.settle(tx, outbox, duty) for duty in late] == [False] * len(late)
+        assert [work.settle(tx, outbox, duty) for duty in taken] == [True] * len(taken)
+
+
+def test_a_worker_that_died_after_its_claim_delays_its_leads_by_a_lease(world: World) -> None:
+    (id,) = captured(world, 1)
+    with write(world.app.database) as tx:
+        work.claim(tx, outbox, true(), limit=10, now=world.clock())
+
+    assert world.deliver() == 0
+    world.clock.move(seconds=61)
+    assert world.deliver() == 2
+    assert world.standing(id) == "pushed"
+
+
+def test_nothing_is_taken_up_once_the_daemon_is_stopping(world: World) -> None:
+    captured(world, 1)
+    world.app.stopping.set()
+
+    assert deliver(world.app, "crm") == 0
+    assert world.crm.calls == []
