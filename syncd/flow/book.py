@@ -73,10 +73,8 @@ def _write_standings(
 ) -> None:
     mine = referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000)
     reasons = {refused.friend: refused.reason for refused in result.rejected}
-    deals: dict[str, list[Deal]] = {}
-    for deal in records.deals_of(tx, [referral.id for referral in mine]):
-        deals.setdefault(deal.lead, []).append(deal)
-    pushed = records.pushed(tx, [referral.id for referral in mine])
+    deals = records.deals_of(tx, campaign, advocate)
+    pushed = records.pushed(tx, campaign, advocate)
     for old in mine:
         state = result.referrals.get(old.friend)
         reason = reasons.get(old.friend)

@@ -23,7 +23,7 @@ log = logging.getLogger("syncd")
 
 # The CRM's clock comes to us in whole seconds: the last one may still be filling.
 HOLD_BACK = timedelta(seconds=1)
-SWEEP_CHUNK = 500
+SWEEP_CHUNK = 1000  # the most persons that one call reads the deals of, on HubSpot
 CLOSED_EVERY = timedelta(days=1)  # how often a referral that is won, lost or gone is looked at again by id
 CLOSED_FOR = timedelta(days=180)  # and for how long after it was captured
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as Transaction
@@ -67,17 +67,22 @@ def apply_gone(tx: Transaction, app: App, connector: str, fact: Gone, *, cause: 
             if old and new and old != new:
                 _follow(tx, connector, old, new, cause=cause, now=now)
         return
-    for id in filter(None, (fact.ref.deal, fact.ref.person)):
-        before = [deal for deal in records.versions(tx, connector, [id.id]).values() if not deal.gone]
-        records.mark_gone(tx, connector, id, fact.why)
-        for deal in before:
-            referral = referrals.get(tx, deal.lead)
-            program = _program(app, referral.campaign) if referral else None
-            if referral is None or program is None:
-                continue
-            referrals.note(tx, fact.why, at=now, cause=cause, referral=referral.id, connector=connector, deal=id.id)
-            events = _lost(connector, referral, deal, program, now) if fact.why == "deleted" else []
-            book(tx, app, referral.campaign, referral.advocate, events, cause=cause, now=now)
+    if fact.ref.person:
+        records.mark_gone(tx, connector, fact.ref.person, fact.why)
+    if fact.ref.deal is None:
+        return
+    present = [deal for deal in records.versions(tx, connector, [fact.ref.deal.id]).values() if not deal.gone]
+    records.mark_gone(tx, connector, fact.ref.deal, fact.why)
+    for deal in present:
+        referral = referrals.get(tx, deal.lead)
+        program = _program(app, referral.campaign) if referral else None
+        if referral is None or program is None:
+            continue
+        referrals.note(
+            tx, fact.why, at=now, cause=cause, referral=referral.id, connector=connector, deal=fact.ref.deal.id
+        )
+        events = _lost(connector, referral, deal, program, now) if fact.why == "deleted" else []
+        book(tx, app, referral.campaign, referral.advocate, events, cause=cause, now=now)
 
 
 def campaign_stage(settings: ConnectorSettings, program: Program, fact: StageFact) -> str | None:
@@ -173,10 +178,7 @@ def _lost(connector: str, referral: Referral, deal: Deal, program: Program, now:
 
 
 def _follow(tx: Transaction, connector: str, old: RemoteId, new: RemoteId, *, cause: str, now: datetime) -> None:
-    by_deal, by_person = records.leads_of(tx, connector, deals=[old.id], persons=[old.id])
-    touched: Iterable[str] = set().union(*by_deal.values(), *by_person.values())
-    records.relink(tx, connector, old, new)
-    for lead in sorted(touched):
+    for lead in sorted(records.relink(tx, connector, old, new)):
         if lead.startswith("ref_"):
             referrals.note(
                 tx, "merged", at=now, cause=cause, referral=lead, connector=connector, old=old.id, new=new.id

@@ -11,9 +11,8 @@ from sqlalchemy import and_
 
 from syncd.contract import ConnectorError, Misconfigured, Parked, Pushed, Transient
 from syncd.flow.app import App, Connection, ail, backoff, ready, recover
-from syncd.flow.book import book
 from syncd.flow.leads import read_leads
-from syncd.store import people, records, referrals, work
+from syncd.store import records, referrals, work
 from syncd.store.engine import read, retrying, write
 from syncd.store.tables import outbox
 from syncd.store.work import Duty
@@ -54,18 +53,10 @@ def _settle(
 ) -> int:
     """Write down how each lead fared, in one transaction."""
     now = app.clock()
-    pairs = list(zip(duties, verdicts, strict=True))
 
     def once(tx: Transaction) -> int:
-        # Books are locked in one order by everybody, or two batches would wait for each other.
-        pushed = [pair for pair in pairs if isinstance(pair[1], Pushed)]
-        mine = {r.id: r for r in referrals.find(tx, ids=[duty.lead or "" for duty, _ in pushed])}
-        for campaign, advocate in sorted({(r.campaign, r.advocate) for r in mine.values()}):
-            people.lock_advocate(tx, campaign, advocate)
-        arrived = sum(_settle_one(tx, connection, duty, verdict, now) for duty, verdict in pairs)
-        for campaign, advocate in sorted({(r.campaign, r.advocate) for r in mine.values()}):
-            book(tx, app, campaign, advocate, (), cause=f"push:{connection.name}", now=now)
-        return arrived
+        pairs = zip(duties, verdicts, strict=True)
+        return sum(_settle_one(tx, connection, duty, verdict, now) for duty, verdict in pairs)
 
     return retrying(app.database, once)
 
@@ -77,6 +68,7 @@ def _settle_one(
     if isinstance(verdict, Pushed):
         # Even if the lease was lost: where the lead is remains true whoever found out.
         records.keep(tx, connection.name, lead, verdict.ref, pushed_at=now)
+        referrals.mark_pushed(tx, lead)
         if work.settle(tx, outbox, duty):
             person, deal = verdict.ref.person, verdict.ref.deal
             _note(

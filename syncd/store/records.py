@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, or_, select, update
 
 from syncd.contract import RemoteId, RemoteRef, StageFact
 from syncd.store.tables import deal, record, referral
@@ -55,10 +55,10 @@ def where_is(tx: Connection, lead: str) -> dict[str, RemoteRef]:
     return {row.connector: _ref(row._mapping) for row in tx.execute(select(record).where(record.c.lead == lead))}
 
 
-def pushed(tx: Connection, leads: Iterable[str]) -> set[str]:
-    """Tell which of these leads some push has brought into a CRM."""
-    there = and_(record.c.lead.in_(list(leads)), record.c.pushed_at.is_not(None))
-    return set(tx.scalars(select(record.c.lead).where(there)))
+def pushed(tx: Connection, campaign: str, advocate: str) -> set[str]:
+    """Tell which leads of an advocate some push has brought into a CRM."""
+    query = select(record.c.lead).join(referral, referral.c.id == record.c.lead)
+    return set(tx.scalars(query.where(_of(campaign, advocate), record.c.pushed_at.is_not(None))))
 
 
 def leads_of(
@@ -78,10 +78,17 @@ def leads_of(
     return by_deal, by_person
 
 
-def deals_of(tx: Connection, leads: Iterable[str]) -> list[Deal]:
-    """List the deals of these leads in every CRM."""
-    rows = tx.execute(select(deal).where(deal.c.lead.in_(list(leads))).order_by(deal.c.connector, deal.c.deal_id))
-    return [_deal(row._mapping) for row in rows]
+def deals_of(tx: Connection, campaign: str, advocate: str) -> dict[str, list[Deal]]:
+    """List the deals of an advocate's leads in every CRM, by lead."""
+    query = select(deal).join(referral, referral.c.id == deal.c.lead).where(_of(campaign, advocate))
+    deals: dict[str, list[Deal]] = {}
+    for row in tx.execute(query.order_by(deal.c.connector, deal.c.deal_id)):
+        deals.setdefault(row.lead, []).append(_deal(row._mapping))
+    return deals
+
+
+def _of(campaign: str, advocate: str) -> ColumnElement[bool]:
+    return and_(referral.c.campaign == campaign, referral.c.advocate == advocate)
 
 
 def versions(tx: Connection, connector: str, deals: Sequence[str]) -> dict[tuple[str, str], Deal]:
@@ -123,24 +130,29 @@ def mark_gone(tx: Connection, connector: str, id: RemoteId, why: str) -> None:
     tx.execute(update(record).where(whole).values(gone=why))
 
 
-def relink(tx: Connection, connector: str, old: RemoteId, new: RemoteId) -> None:
-    """Follow a merge: whatever pointed to the record `old` points to its survivor, deals keeping their names."""
+def relink(tx: Connection, connector: str, old: RemoteId, new: RemoteId) -> set[str]:
+    """Follow a merge: whatever pointed to the record `old` points to its survivor, deals keeping their names.
+
+    Gives the leads that were touched.
+    """
+    touched: set[str] = set()
     for type_, id_ in (("deal_type", "deal_id"), ("person_type", "person_id")):
         here = and_(record.c.connector == connector, record.c[type_] == old.type, record.c[id_] == old.id)
-        tx.execute(update(record).where(here).values({type_: new.type, id_: new.id, "url": None}))
+        moved = update(record).where(here).values({type_: new.type, id_: new.id, "url": None})
+        touched |= set(tx.scalars(moved.returning(record.c.lead)))
     mine = and_(deal.c.connector == connector, deal.c.deal_type == old.type, deal.c.deal_id == old.id)
     for row in tx.execute(select(deal).where(mine)).all():
+        touched.add(row.lead)
         keys = {"connector": connector, "deal_type": new.type, "deal_id": new.id, "lead": row.lead}
-        survivor = tx.execute(select(deal.c.names, deal.c.version).where(*(deal.c[k] == v for k, v in keys.items())))
-        there = survivor.one_or_none()
-        if there is None:
+        survivor = and_(*(deal.c[name] == value for name, value in keys.items()))
+        names = tx.scalar(select(deal.c.names).where(survivor))
+        if names is None:
             # Version 0: whatever the CRM says of the survivor is newer than what its predecessor said.
-            values = {**row._mapping, **keys, "names": row.names, "version": 0, "gone": None}
-            tx.execute(deal.insert().values(**values))
+            tx.execute(deal.insert().values(**{**row._mapping, **keys, "version": 0, "gone": None}))
         else:
-            names = list(dict.fromkeys([*there.names, *row.names]))
-            tx.execute(update(deal).where(*(deal.c[k] == v for k, v in keys.items())).values(names=names))
+            tx.execute(update(deal).where(survivor).values(names=list(dict.fromkeys([*names, *row.names]))))
     tx.execute(delete(deal).where(mine))
+    return touched
 
 
 def to_sweep(

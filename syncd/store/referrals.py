@@ -93,6 +93,12 @@ def change(tx: Connection, id: str, **values: Any) -> None:
     tx.execute(update(referral).where(referral.c.id == id).values(**values))
 
 
+def mark_pushed(tx: Connection, id: str) -> None:
+    """Note that a referral has arrived in a CRM, unless more than that is known of it."""
+    waiting = and_(referral.c.id == id, referral.c.standing == "captured")
+    tx.execute(update(referral).where(waiting).values(standing="pushed"))
+
+
 def count_by_standing(tx: Connection) -> dict[str, int]:
     """Count the referrals of each standing."""
     return {
