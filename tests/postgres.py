@@ -71,9 +71,14 @@ class _Account:
                 return programs
         except PermissionError:
             pass
-        copy = self.home / "programs"
-        shutil.copytree(programs.parent, copy)
-        return copy / "bin"
+        # The wheel's programs look for their libraries in a folder beside the package, so both keep their places.
+        install = programs.parent
+        libraries = install.parent.with_name(f"{install.parent.name}.libs")
+        copy = self.home / "copy" / install.parent.name / install.name
+        shutil.copytree(install, copy)
+        if libraries.is_dir():
+            shutil.copytree(libraries, self.home / "copy" / libraries.name)
+        return copy / programs.name
 
 
 @contextmanager

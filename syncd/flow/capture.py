@@ -52,7 +52,7 @@ def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = N
     """Store a referral and all that follows from it in one transaction. Raises `Refusal`.
 
     With the same `key` (an idempotency key, or the caller's own id of the friend) the same invitation gives the same
-    referral; another invitation under that key is refused with `key_reused`. The same friend under the same advocate
+    answer, whether it was new included; another invitation under that key is refused with `key_reused`. The same friend under the same advocate
     is the same referral; under another advocate of the campaign the first one stands: `already_referred`.
     """
     now = app.clock()
@@ -97,7 +97,8 @@ def _once(
     friend = _participant(tx, app, invitation.friend, now)
     captured = _refer(tx, app, code, friend, invitation.channel, cause=cause, now=now)
     if key:
-        answer = access.Answer(fingerprint=fingerprint, status=201, body={"referral": captured.referral.id})
+        status = 201 if captured.created else 200
+        answer = access.Answer(fingerprint=fingerprint, status=status, body={"referral": captured.referral.id})
         if not access.keep_answer(tx, key, answer, now):
             # Another request with this key was quicker and has committed meanwhile: its answer is the answer.
             return _again(tx, access.answered(tx, key) or answer, fingerprint)
@@ -110,7 +111,7 @@ def _again(tx: Transaction, answer: access.Answer, fingerprint: str) -> Captured
     referral = referrals.get(tx, answer.body["referral"])
     if referral is None:
         raise Refusal("erased", "the referral made with this idempotency key has been erased")
-    return Captured(referral=referral, created=False)
+    return Captured(referral=referral, created=answer.status == 201)
 
 
 def _code(tx: Transaction, app: App, invitation: Invitation, *, cause: str, now: datetime) -> people.Code:

@@ -117,9 +117,12 @@ def _keep(
     with write(app.database) as tx:
         for key, fact in news.items():
             payload: dict[str, Any] = {"fact": facts.dump(fact), "cause": cause}
-            if isinstance(fact, StageFact) and fact.ref.deal in trails:
-                steps = trails[fact.ref.deal]
-                payload["trail"] = [facts.dump(replace(step, ref=fact.ref, lead=fact.lead)) for step in steps]
+            if isinstance(fact, StageFact) and (steps := trails.get(fact.ref.deal)):
+                newest = max(steps, key=lambda step: step.version)
+                # The history was read after the fact, and may know more.
+                stands = replace(fact, pipeline=newest.pipeline, stage=newest.stage, outcome=newest.outcome)
+                trail = [facts.dump(replace(step, ref=fact.ref, lead=fact.lead)) for step in steps]
+                payload |= {"fact": facts.dump(stands), "trail": trail}
             found += work.told(tx, key=key, kind="fact", source=connection.name, payload=payload, now=now)
         values = {} if cursor is None else {"cursor": cursor}
         if not sources.extend(tx, source, now, **values):

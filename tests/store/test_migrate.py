@@ -10,7 +10,21 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import JSON, Column, Connection, Engine, Executable, Integer, Table, delete, exc, insert, select, text, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    Executable,
+    Integer,
+    Table,
+    delete,
+    exc,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from syncd.store import tables
 from syncd.store.engine import UnusableDatabase, connect, read, write
