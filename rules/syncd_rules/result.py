@@ -1,0 +1,77 @@
+"""What an evaluation says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from syncd_rules.ledger import Txn
+from syncd_rules.rewards import Reward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReferralState:
+    """Where a referral stands."""
+
+    status: Literal["signed_up", "qualified", "disqualified"]
+    referred_by: str
+    stage: str  # the campaign's stage in which its furthest deal is now; a lost one only where all are lost
+    counted: bool  # it counts for the advocate
+    qualified_at: datetime | None = None  # since when, without a break
+    via: str | None = None  # what made it qualified: crm (a stage), signup, or the explicit event's own
+    review: str | None = None  # why a human should have a look
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reached:
+    """An occurrence of a milestone that stands."""
+
+    participant: str
+    milestone: str
+    number: int
+    reached_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """Something for the daemon to do once; `key` is what makes it once."""
+
+    key: str
+    name: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejected:
+    """A sign-up that is no referral."""
+
+    friend: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suppressed:
+    """A reward that a limit kept back, or a word about a referral that was recorded and changes nothing."""
+
+    to: str
+    rule: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """Everything that the events up to `as_of` amount to."""
+
+    referrals: Mapping[str, ReferralState] = field(default_factory=dict)  # by friend
+    milestones: tuple[Reached, ...] = ()
+    rewards: tuple[Reward, ...] = ()  # each in its latest state
+    ledger: tuple[Txn, ...] = ()  # in the order in which it came about
+    effects: tuple[Effect, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    conflicts: tuple[str, ...] = ()  # event ids that came with two contents; the earlier was used
+    next_due: datetime | None = None  # when time alone will change something

@@ -1,0 +1,79 @@
+"""Events: well-formed, each once, in an order that arrival does not change."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from syncd_rules import Event
+from syncd_rules.events import canonical
+from tests.rules.story import CAMPAIGN, DAY_0, Story, day, program
+
+
+def event(name: str, sort: str, on: float = 0, **data: Any) -> Event:
+    return Event(id=name, type=sort, at=day(on), campaign=CAMPAIGN, data=data)
+
+
+@pytest.mark.parametrize(
+    ("sort", "data", "why"),
+    [
+        ("friend.signed_off", {}, "no events of type"),
+        ("friend.signed_up", {"friend": "bob"}, "lacks code"),
+        ("friend.signed_up", {"friend": "", "code": "ADA"}, "malformed friend"),
+        ("friend.signed_up", {"friend": 7, "code": "ADA"}, "malformed friend"),
+        ("code.created", {"code": "A", "advocate": "a", "valid_from": "yesterday"}, "malformed valid_from"),
+        ("code.created", {"code": "A", "advocate": "a", "valid_until": "2026-03-01"}, "malformed valid_until"),
+        ("code.created", {"code": "A", "advocate": "a", "redemption_limit": "3"}, "malformed redemption_limit"),
+    ],
+)
+def test_an_event_that_exists_is_well_formed(sort: str, data: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        event("e", sort, **data)
+
+
+def test_an_event_without_a_zone_is_refused_and_any_zone_becomes_utc() -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        Event(id="e", type="link.shared", at=datetime(2026, 3, 2), campaign=CAMPAIGN, data={"advocate": "a"})  # noqa: DTZ001 - the case at hand
+
+    east = DAY_0.astimezone(timezone(timedelta(hours=9)))
+    shared = Event(id="e", type="link.shared", at=east, campaign=CAMPAIGN, data={"advocate": "a"})
+    assert shared.at.isoformat() == DAY_0.isoformat()
+
+
+def test_within_an_instant_facts_come_first_and_payments_last() -> None:
+    told = [
+        event("a", "reward.fulfilled", to="ada", rule="r", subject="s"),
+        event("b", "referral.disqualified", friend="bob", via="manual"),
+        event("c", "referral.qualified", friend="bob", via="manual"),
+        event("d", "deal.stage_changed", friend="bob", deal="d", stage="won"),
+        event("e", "friend.signed_up", friend="bob", code="ADA"),
+        event("f", "code.created", code="ADA", advocate="ada"),
+    ]
+
+    ordered, _ = canonical(told, CAMPAIGN, DAY_0)
+
+    assert [e.id for e in ordered] == ["f", "e", "d", "c", "b", "a"]
+
+
+def test_later_events_are_parked_and_those_of_other_campaigns_left_out() -> None:
+    other = Event(id="x", type="link.shared", at=DAY_0, campaign="autumn", data={"advocate": "a"})
+    told = [event("now", "link.shared", 0, advocate="a"), event("later", "link.shared", 0.001, advocate="a"), other]
+
+    assert [e.id for e in canonical(told, CAMPAIGN, DAY_0)[0]] == ["now"]
+
+
+def test_one_id_with_two_contents_keeps_the_earlier_and_is_reported_in_any_order() -> None:
+    first, second = event("e", "link.shared", 1, advocate="ada"), event("e", "link.shared", 2, advocate="bob")
+
+    for told in ([first, second, first], [second, first]):
+        assert canonical(told, CAMPAIGN, day(3)) == ([first], ("e",))
+
+
+def test_conflicts_reach_the_result() -> None:
+    story = (
+        Story().happened(1, "link.shared", "same", advocate="ada").happened(2, "link.shared", "same", advocate="ada")
+    )
+
+    assert story.told(program()).conflicts == ("same",)
