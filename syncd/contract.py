@@ -211,8 +211,13 @@ def _share(value: object) -> object:
     return value
 
 
+def _no_stage(value: object) -> object:
+    return None if value in ("null", "~") else value  # the YAML's scalars come as text
+
+
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
 Share = Annotated[float, BeforeValidator(_share)]
+OptionalStage = Annotated[str | None, BeforeValidator(_no_stage)]
 
 
 class Section(BaseModel):
@@ -271,9 +276,9 @@ class ConnectorSettings(Section):
     """What is written to the CRM."""
     stages: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Pipeline id -> CRM stage id -> the campaign's stage."""
-    won: str | None = "won"
+    won: OptionalStage = "won"
     """The campaign's stage for what the CRM itself calls won, where `stages` does not say otherwise."""
-    lost: str | None = "lost"
+    lost: OptionalStage = "lost"
     """The campaign's stage for what the CRM itself calls lost."""
     poll: PollSettings = PollSettings()
     """How the CRM is read."""

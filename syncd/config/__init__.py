@@ -1,0 +1,22 @@
+"""Configuration: `find` the file, `load` it, `format_problem` what is wrong with it."""
+
+from __future__ import annotations
+
+from syncd.config.load import load
+from syncd.config.model import Campaign, Config, LogSettings, Sender, ServerSettings
+from syncd.config.places import find
+from syncd.config.problems import ConfigError, Problem, Unavailable, format_problem
+
+__all__ = [
+    "Campaign",
+    "Config",
+    "ConfigError",
+    "LogSettings",
+    "Problem",
+    "Sender",
+    "ServerSettings",
+    "Unavailable",
+    "find",
+    "format_problem",
+    "load",
+]

@@ -1,0 +1,184 @@
+"""The sections of syncd.yaml as they are written, and the configuration as the daemon uses it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from syncd.config.problems import Problem
+from syncd.contract import ConnectorSettings, Section
+from syncd_rules import Program
+
+LATER = frozenset({"secrets", "notify", "retention", "webhook"})
+"""Keys that the documentation may lead an admin to expect, and that this version does not have."""
+
+_KEY_BYTES = range(24, 65)  # what Standard Webhooks allows: https://www.standardwebhooks.com
+
+
+def _address(listen: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{listen}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port is None or parts.netloc != listen or "@" in listen:
+        raise ValueError("write host:port, such as 127.0.0.1:8787 or [::1]:8787")
+    return host, port
+
+
+def _listen(value: str) -> str:
+    _address(value)
+    return value
+
+
+def _public_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("write a URL such as https://refer.example.com")
+    if "@" in parts.netloc:
+        raise ValueError("a URL that others see can hold no user or password")
+    if parts.query or parts.fragment:
+        raise ValueError("write the URL without ? and #; paths are added to it")
+    return value.rstrip("/")
+
+
+def _proxy(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError("write an address or a network, such as 10.0.0.5 or 10.0.0.0/8") from None
+    return value
+
+
+def _database(value: str) -> str:
+    scheme, colon, rest = value.partition("://")
+    if scheme == "postgresql" and colon and rest:
+        return value
+    if scheme == "sqlite" and rest.startswith("/") and rest.lstrip("/") not in {"", ":memory:"}:
+        return value
+    if scheme == "postgres":
+        raise ValueError("the scheme is written postgresql://")
+    raise ValueError("write sqlite:///syncd.db (a file) or postgresql://user:password@host/name")
+
+
+def signing_key(secret: str) -> bytes:
+    """Give the bytes that sign: `whsec_` and base64, or the text itself. A ValueError never quotes it."""
+    if secret.startswith("whpk_"):
+        raise ValueError("this is a public key (whpk_); only shared secrets (whsec_) are taken")
+    key = secret.encode()
+    if secret.startswith("whsec_"):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise ValueError("what follows whsec_ is not base64") from None
+    if len(key) not in _KEY_BYTES:
+        raise ValueError(f"a secret has {_KEY_BYTES.start} to {_KEY_BYTES.stop - 1} bytes, this one has {len(key)}")
+    return key
+
+
+def _sender_secret(value: SecretStr) -> SecretStr:
+    signing_key(value.get_secret_value())
+    return value
+
+
+class ServerSettings(Section):
+    """The daemon's own web server."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8787"
+    """Address and port to listen on; port 0 takes a free one."""
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    """The URL under which others reach the daemon: CRMs call it, pages and mails link to it."""
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = ()
+    """Addresses or networks of reverse proxies whose X-Forwarded headers are believed."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """`listen` as host and port."""
+        return _address(self.listen)
+
+
+class LogSettings(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe message that is written."""
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto` writes text to a terminal and JSON elsewhere."""
+
+
+class CampaignEntry(Section):
+    """Which campaign files are in use, and where their leads go."""
+
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Files or patterns such as campaigns/spring-*.yaml, relative to this file."""
+    connectors: tuple[str, ...] = ()
+    """Names of the connectors that get the leads of these campaigns."""
+
+
+class Sender(Section):
+    """An inbound webhook that is not a CRM's own: signed by Standard Webhooks, taken at its word."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    """Unique among senders and connectors: the last part of the address /webhooks/<name>."""
+    secrets: Annotated[tuple[Annotated[SecretStr, AfterValidator(_sender_secret)], ...], Field(min_length=1)]
+    """Shared secrets, whsec_... or plain text of 24 to 64 bytes; with several, any one verifies, so they can rotate."""
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The secrets as the bytes that sign."""
+        return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
+
+
+class Document(Section):
+    """The whole of syncd.yaml. Connectors are typed apart, each by its own `Settings`."""
+
+    database: Annotated[str, AfterValidator(_database)] = "sqlite:///syncd.db"
+    """Where everything is kept: sqlite:///file (relative to this file) or postgresql://..."""
+    engine: Literal["embedded"] = "embedded"
+    """Who looks for due work: `embedded`, this one process."""
+    server: ServerSettings = ServerSettings()
+    """The daemon's own web server."""
+    connectors: tuple[dict[str, Any], ...] = ()
+    """The CRM accounts that leads are pushed into."""
+    campaigns: tuple[CampaignEntry, ...] = ()
+    """Campaign files, and where their leads go."""
+    senders: tuple[Sender, ...] = ()
+    """Inbound webhooks that are not a CRM's own."""
+    log: LogSettings = LogSettings()
+    """What is logged, and how."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Campaign:
+    """A campaign with all versions of its programme."""
+
+    id: str
+    programs: tuple[Program, ...] = field(repr=False)  # by rising version
+    connectors: tuple[str, ...]  # names; where its leads go
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """A configuration that holds together: all names resolve, all values are typed, all secrets are there."""
+
+    path: Path  # absolute
+    database: str = field(repr=False)  # a file's path in it is absolute; may hold a password
+    engine: Literal["embedded"]
+    server: ServerSettings
+    connectors: tuple[ConnectorSettings, ...]
+    campaigns: Mapping[str, Campaign]  # by id
+    senders: tuple[Sender, ...]
+    log: LogSettings
+    warnings: tuple[Problem, ...] = ()
