@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from syncd import registry
 from syncd.config import Campaign, Config
 from syncd.contract import Connector, ConnectorError, ConnectorSettings, Misconfigured, Parked, Transient
 from syncd.http import Session
@@ -30,8 +31,8 @@ class Connection:
     """One configured connector: its settings, its session, its plug-in once opened. Its troubles are its own."""
 
     settings: ConnectorSettings
-    type: type[Connector]
     session: Session = field(repr=False)
+    opening: Callable[[ConnectorSettings, Session], Connector] = registry.open_connector
     _plug_in: Connector | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -40,10 +41,17 @@ class Connection:
         return self.settings.name
 
     def plug_in(self) -> Connector:
-        """Open the connector on first use, since that may import an SDK."""
+        """Open the connector on first use, since that may import an SDK. Raises `Misconfigured` if it cannot be."""
         with self._lock:
             if self._plug_in is None:
-                self._plug_in = self.type.open(self.settings, self.session)
+                try:
+                    self._plug_in = self.opening(self.settings, self.session)
+                except ConnectorError:
+                    raise
+                except Exception as error:  # a plug-in may raise anything; the others must not suffer
+                    log.exception("connector %s cannot be opened", self.name)
+                    told = f"the connector cannot be opened: {type(error).__name__}"
+                    raise Misconfigured(told, yaml_path="type", hint="see the log") from error
             return self._plug_in
 
 
@@ -79,9 +87,13 @@ def ready(app: App, connection: Connection, now: datetime) -> sources.Source | N
         source = sources.get(tx, connection.name)
     if source is None or (source.held_until and source.held_until > now) or app.stopping.is_set():
         return None
+    try:
+        plug_in = connection.plug_in()
+    except ConnectorError as error:
+        ail(app, connection.name, error, now)
+        return None
     if source.state in {"new", "misconfigured"} or source.cursor is None:
         try:
-            plug_in = connection.plug_in()
             account, stages = plug_in.check(), plug_in.stages()
             cursor = source.cursor or plug_in.start(source.created_at + skew_of(connection, source))
         except ConnectorError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
@@ -11,7 +12,7 @@ from sqlalchemy import Connection as Transaction
 from syncd.flow.app import App
 from syncd.store import books, people, records, referrals, work
 from syncd.store.records import Deal
-from syncd.store.referrals import Referral, Standing
+from syncd.store.referrals import Standing
 from syncd_rules import Event, ReferralState, Result, evaluate, reconcile
 
 log = logging.getLogger("syncd")
@@ -71,40 +72,26 @@ def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: I
 def _write_standings(
     tx: Transaction, campaign: str, advocate: str, result: Result, *, cause: str, now: datetime
 ) -> None:
-    mine = referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000)
     reasons = {refused.friend: refused.reason for refused in result.rejected}
     deals = records.deals_of(tx, campaign, advocate)
     pushed = records.pushed(tx, campaign, advocate)
-    for old in mine:
-        state = result.referrals.get(old.friend)
-        reason = reasons.get(old.friend)
-        now_stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
-        new = {
-            "standing": now_stands,
-            "reason": reason or ("disqualified" if now_stands == "rejected" else None),
-            "counted": bool(state and state.counted),
-            "qualified_at": state.qualified_at if state and now_stands == "qualified" else None,
-            "qualified_via": state.via if state and now_stands == "qualified" else None,
-        }
-        if any(getattr(old, name) != value for name, value in new.items()):
-            referrals.change(tx, old.id, **new)
-            _tell_standing(tx, old, now_stands, new["reason"], new["qualified_via"], cause=cause, now=now)
-
-
-def _tell_standing(
-    tx: Transaction,
-    old: Referral,
-    new: Standing,
-    reason: str | bool | datetime | None,
-    via: str | bool | datetime | None,
-    *,
-    cause: str,
-    now: datetime,
-) -> None:
-    if old.standing == new:
-        return
-    what = "unqualified" if old.standing == "qualified" and new != "rejected" else new
-    referrals.note(tx, what, at=now, cause=cause, referral=old.id, reason=reason, via=via)
+    for old in referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000):
+        state, reason = result.referrals.get(old.friend), reasons.get(old.friend)
+        stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
+        qualified = state if stands == "qualified" else None
+        new = replace(
+            old,
+            standing=stands,
+            reason=reason or ("disqualified" if stands == "rejected" else None),
+            counted=bool(state and state.counted),
+            qualified_at=qualified.qualified_at if qualified else None,
+            qualified_via=qualified.via if qualified else None,
+        )
+        if new != old:
+            referrals.write_standing(tx, new)
+        if new.standing != old.standing:
+            what = "unqualified" if old.standing == "qualified" and new.standing != "rejected" else new.standing
+            referrals.note(tx, what, at=now, cause=cause, referral=old.id, reason=new.reason, via=new.qualified_via)
 
 
 def _write_milestones(

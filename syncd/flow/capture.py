@@ -52,8 +52,9 @@ def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = N
     """Store a referral and all that follows from it in one transaction. Raises `Refusal`.
 
     With the same `key` (an idempotency key, or the caller's own id of the friend) the same invitation gives the same
-    answer, whether it was new included; another invitation under that key is refused with `key_reused`. The same friend under the same advocate
-    is the same referral; under another advocate of the campaign the first one stands: `already_referred`.
+    answer, whether it was new included; another invitation under that key is refused with `key_reused`. The same
+    friend under the same advocate is the same referral; under another advocate of the campaign the first one stands:
+    `already_referred`.
     """
     now = app.clock()
     fingerprint = hashlib.sha256(json.dumps(asdict(invitation), sort_keys=True).encode()).hexdigest()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from syncd.contract import ConnectorError, Gone, KeepsHistory, RemoteId, RemoteRef, StageFact
+from syncd.contract import ConnectorError, Gone, KeepsHistory, RemoteId, RemoteRef, StageFact, Transient
 from syncd.flow import facts
 from syncd.flow.app import App, Connection, ail, ready, recover, skew_of
 from syncd.store import records, sources, work
@@ -51,6 +51,11 @@ def collect(app: App, name: str) -> int:
         return 0
     except Interrupted:
         log.warning("source %s was taken over by another worker", name)
+        return 0
+    except Exception as error:  # a fault of the connector's own, such as a form that it did not expect
+        log.exception("connector %s broke down while it was read", name)
+        ail(app, name, Transient(f"the connector broke down while it was read: {type(error).__name__}"), now)
+        _rest(app, connection, source)
         return 0
     _rest(app, connection, source)
     recover(app, connection.name, now)

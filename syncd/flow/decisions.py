@@ -55,6 +55,16 @@ def apply(tx: Transaction, app: App, decision: Decision, *, id: str, cause: str,
         data["reason"] = decision.reason
     # Our own clock: the sender's may be behind, and would make the decision older than the sign-up that it is about.
     event = Event(id=id, type=f"referral.{decision.verdict}", at=now, campaign=referral.campaign, data=data)
+    referrals.note(
+        tx,
+        "decided",
+        at=now,
+        cause=cause,
+        referral=referral.id,
+        verdict=decision.verdict,
+        via=decision.via,
+        reason=decision.reason,
+    )
     book(tx, app, referral.campaign, referral.advocate, [event], cause=cause, now=now)
     return referrals.get(tx, referral.id) or referral
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import and_
 
-from syncd.contract import ConnectorError, Misconfigured, Parked, Pushed, Transient
+from syncd.contract import ConnectorError, Lead, Misconfigured, Parked, Pushed, Transient
 from syncd.flow.app import App, Connection, ail, backoff, ready, recover
 from syncd.flow.leads import read_leads
 from syncd.store import records, referrals, work
@@ -30,7 +30,7 @@ def deliver(app: App, name: str) -> int:
             leads = read_leads(tx, app, connection, duties)
         there = [duty for duty in duties if duty.lead in leads]
         try:
-            verdicts = connection.plug_in().push([leads[duty.lead or ""] for duty in there]) if there else []
+            verdicts = _push(connection, [leads[duty.lead or ""] for duty in there])
         except ConnectorError as error:
             _release(app, duties, error)
             ail(app, name, error, app.clock())
@@ -45,7 +45,23 @@ def _claim(app: App, connection: Connection) -> list[Duty]:
     """Take a batch. The attempt is durable before the call: whoever finds the row again knows that it may be there."""
     mine = and_(outbox.c.connector == connection.name, outbox.c.kind == "push")
     with write(app.database) as tx:
-        return work.claim(tx, outbox, mine, limit=connection.type.batch_size, now=app.clock())
+        return work.claim(tx, outbox, mine, limit=connection.plug_in().batch_size, now=app.clock())
+
+
+def _push(connection: Connection, leads: Sequence[Lead]) -> Sequence[Pushed | ConnectorError]:
+    """Push a batch; if the connector breaks down on it, find the lead that it breaks down on."""
+    if not leads:
+        return []
+    try:
+        return connection.plug_in().push(leads)
+    except ConnectorError:
+        raise
+    except Exception as error:  # a fault of the connector's own; it must not hold up the leads beside it
+        if len(leads) == 1:
+            log.exception("connector %s broke down on lead %s", connection.name, leads[0].id)
+            return [Transient(f"the connector broke down on this lead: {type(error).__name__}")]
+        middle = len(leads) // 2
+        return [*_push(connection, leads[:middle]), *_push(connection, leads[middle:])]
 
 
 def _settle(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection as Transaction
 
-from syncd import registry
 from syncd.config import Config
 from syncd.flow.app import App, Connection
 from syncd.http import Session
@@ -28,10 +27,7 @@ def open_app(config: Config, clock: Callable[[], datetime] = now) -> App:
     """
     database = connect(config.database)
     migrate.upgrade(database)
-    connections = {
-        settings.name: Connection(settings=settings, type=registry.find(settings.type), session=Session())
-        for settings in config.connectors
-    }
+    connections = {settings.name: Connection(settings=settings, session=Session()) for settings in config.connectors}
     # Kept in the database, not in a file: who has the one has the other, and without it nobody would be recognised.
     pepper = retrying(database, lambda tx: access.remember_setting(tx, "pepper", secrets.token_hex(32)))
 

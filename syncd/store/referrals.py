@@ -88,9 +88,11 @@ def find(
     return [_referral(row._mapping) for row in tx.execute(query)]
 
 
-def change(tx: Connection, id: str, **values: Any) -> None:
-    """Write these columns of a referral."""
-    tx.execute(update(referral).where(referral.c.id == id).values(**values))
+def write_standing(tx: Connection, new: Referral) -> None:
+    """Store where a referral stands now, and why."""
+    changing = ("standing", "reason", "counted", "qualified_at", "qualified_via")
+    values = {name: getattr(new, name) for name in changing}
+    tx.execute(update(referral).where(referral.c.id == new.id).values(**values))
 
 
 def mark_pushed(tx: Connection, id: str) -> None:

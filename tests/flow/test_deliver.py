@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import select, true
 
-from syncd.contract import Misconfigured, Parked, Rejected, Transient
+from syncd.contract import Connector, Lead, Misconfigured, Parked, Pushed, Rejected, Transient
 from syncd.flow.deliver import deliver
 from syncd.store import work
 from syncd.store.engine import read, write
@@ -56,6 +56,36 @@ def test_one_bad_lead_fails_alone_and_is_kept_with_its_reason(world: World) -> N
     assert (line.referral, line.detail["error"]) == (bad, "the CRM says: phone is no number")
     with read(world.app.database) as tx:
         assert work.waiting(tx, outbox, "crm") == (0, 1)
+
+
+def test_a_lead_on_which_the_connector_breaks_down_does_not_hold_up_the_others(world: World) -> None:
+    good, bad, other = captured(world, 3)
+    upsert = world.crm.upsert
+
+    def break_down(lead: Lead) -> Pushed:
+        return upsert(lead) if lead.id != bad else {}["phone"]  # type: ignore[index]
+
+    world.crm.upsert = break_down  # type: ignore[method-assign]
+    world.deliver()
+
+    assert [world.standing(id) for id in (good, bad, other)] == ["pushed", "captured", "pushed"]
+    assert len(world.crm.deals) == 2
+
+
+def test_a_connector_that_cannot_be_opened_is_misconfigured_and_its_leads_wait(world: World) -> None:
+    (id,) = captured(world, 1)
+
+    def refuse(settings: object, http: object) -> Connector:
+        raise ValueError("a plug-in may raise anything")
+
+    world.app.connections["crm"].opening = refuse
+
+    assert world.deliver() == 0
+    assert (world.source().state, world.source().error) == (
+        "misconfigured",
+        "the connector cannot be opened: ValueError",
+    )
+    assert world.standing(id) == "captured"
 
 
 def test_one_lead_in_trouble_is_tried_for_three_days_and_then_dies(world: World) -> None:

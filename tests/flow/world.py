@@ -258,7 +258,8 @@ class World:
         kind = connector_for(self.crm)
         config = load(folder / "syncd.yaml", env={}, connector_types=lambda _: kind)
         connections = {
-            settings.name: Connection(settings=settings, type=kind, session=Session()) for settings in config.connectors
+            settings.name: Connection(settings=settings, session=Session(), opening=kind.open)
+            for settings in config.connectors
         }
         self.app = App(config=config, database=engine, clock=self.clock, connections=connections, pepper=b"pepper" * 6)
         with write(engine) as tx:
