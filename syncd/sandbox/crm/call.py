@@ -1,0 +1,123 @@
+"""One HTTP call as a route sees it, what it answers, and the strict reading of a call's parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from syncd.sandbox.crm.limits import Meter
+from syncd.sandbox.crm.model import CrmModel
+from syncd.sandbox.crm.refusal import invalid, invalid_json
+from syncd.sandbox.crm.schema import ALIASES, ObjectType
+from syncd.sandbox.crm.tokens import Tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What came in. `path` is what follows the account's prefix, without the query."""
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What goes out; no body where `body` is None."""
+
+    code: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrmAccount:
+    """One portal of the vendor: its records, its credentials, its allowance."""
+
+    name: str
+    portal: int
+    token: str = field(repr=False)
+    model: CrmModel
+    tokens: Tokens
+    meter: Meter
+    rng: Random  # correlation ids and the order of batch results
+    partial_status: int  # of a batch in which some rows failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request that found its route."""
+
+    account: CrmAccount
+    names: Mapping[str, str]  # the parts of the path that the route names
+    request: Request
+
+    @property
+    def model(self) -> CrmModel:
+        """Give the account's records."""
+        return self.account.model
+
+    @property
+    def kind(self) -> ObjectType:
+        """Tell the object type that the path names."""
+        return ALIASES[self.names["type"]]
+
+    def query(self, *known: str) -> dict[str, list[str]]:
+        """Read the query; refuse a parameter that the route does not know. Lists may be repeated or use commas."""
+        if unknown := sorted(self.request.query.keys() - set(known)):
+            raise invalid(f"Unknown query parameter: {unknown[0]}")
+        return {k: [part for v in values for part in v.split(",")] for k, values in self.request.query.items()}
+
+    def json(self) -> Any:
+        """Read the body as JSON."""
+        if self.request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+            raise invalid("This API reads application/json; set the Content-Type header")
+        try:
+            return json.loads(self.request.body, object_pairs_hook=_once, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise invalid_json("the body is not valid JSON") from error
+
+
+def shape(value: Any, *, needs: Mapping[str, type] | None = None, may: Mapping[str, type] | None = None) -> Any:
+    """Give `value` back if it is an object with these fields and no others; refuse it as the vendor's parser does."""
+    needs, may = needs or {}, may or {}
+    if not isinstance(value, dict):
+        raise invalid_json("an object was expected")
+    if unknown := sorted(value.keys() - needs.keys() - may.keys()):
+        raise invalid_json(f'Unrecognized field "{unknown[0]}"')
+    if missing := sorted(needs.keys() - value.keys()):
+        raise invalid_json(f"some required fields were not set: {missing}")
+    for name, kind in {**needs, **may}.items():
+        if name in value and (not isinstance(value[name], kind) or isinstance(value[name], bool)):
+            raise invalid_json(f'Cannot deserialize field "{name}"')
+    return value
+
+
+def texts(value: Any, field_name: str) -> list[str]:
+    """Give a list of texts back, or refuse it."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise invalid_json(f'Cannot deserialize field "{field_name}"')
+    return value
+
+
+def properties(value: Any) -> dict[str, str]:
+    """Give an object of texts back, or refuse it: a property's value is text, whatever its type."""
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise invalid_json('Cannot deserialize field "properties": every value is a string')
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
