@@ -1,0 +1,67 @@
+"""`syncd status`: how the installation fares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from syncd.cli.errors import FAILED, OK, counted
+from syncd.cli.output import ago, facts_format_option, print_json, print_rows
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from syncd.cli.output import Row
+    from syncd.web.models import ConnectorGiven
+
+COLUMNS = ("connector", "state", "account", "queue", "dead", "read", "held_until", "error")
+
+
+@click.command("status", short_help="Show how connectors, referrals and the ledger fare.")
+@facts_format_option
+@click.pass_context
+def command(ctx: click.Context, form: str) -> None:
+    """Show each connector's health and queue, the referrals by standing, and whether the ledger balances.
+
+    Exits with 1 when a connector is failing or misconfigured, or when the ledger does not balance.
+
+    \b
+    Examples:
+      syncd status
+      syncd status --format json | jq '.connectors[] | select(.state != "healthy")'
+    """
+    from syncd.cli.installation import installation
+    from syncd.web.report import Tally, report
+
+    with installation(ctx.obj) as app:
+        found, now = report(app, Tally()), app.clock()
+    if form == "json":
+        # How senders were answered is counted in the daemon's memory, of which this process knows nothing.
+        print_json(found.model_dump(mode="json", exclude={"senders": {"__all__": {"answers"}}}))
+    else:
+        print_rows([_row(connector, now) for connector in found.connectors], COLUMNS, "table")
+        dead = [sender for sender in found.senders if sender.inbox.dead]
+        for sender in dead:
+            click.echo(f"sender {sender.name}: {counted(sender.inbox.dead, 'message')} could not be used")
+        told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in found.referrals.items() if number)
+        click.echo(f"\nreferrals: {told or 'none yet'}")
+        balanced = "balanced" if found.ledger.balanced else "DOES NOT BALANCE; stop the daemon and keep the database"
+        click.echo(f"ledger: {balanced}")
+    sick = any(connector.state in {"failing", "misconfigured"} for connector in found.connectors if connector.type)
+    ctx.exit(FAILED if sick or not found.ledger.balanced else OK)
+
+
+def _row(connector: ConnectorGiven, now: datetime) -> Row:
+    held = connector.held_until
+    return {
+        "connector": connector.name,
+        # A connector that is no longer configured keeps what it knows, in case it comes back.
+        "state": connector.state if connector.type else "removed",
+        "account": connector.account,
+        "queue": connector.outbox.open,
+        "dead": connector.outbox.dead,
+        "read": f"{ago(now - connector.polled_at)} ago" if connector.polled_at else "never",
+        "held_until": held if held and held > now else None,
+        "error": connector.error,
+    }
