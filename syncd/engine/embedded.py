@@ -21,10 +21,12 @@ from syncd.flow.app import App
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
+from syncd.flow.tidy import tidy
 
 log = logging.getLogger("syncd")
 
 LOOK = 1  # seconds between two looks at whether a step has something due
+TIDY = 3600  # seconds between two tidyings
 
 
 class Loop:
@@ -58,7 +60,7 @@ class Embedded:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._loops = {"decide": [Loop("decide", partial(decide, app))]}
+        self._loops = {"decide": [Loop("decide", partial(decide, app))], "tidy": [Loop("tidy", partial(tidy, app))]}
         for name in app.connections:
             self._loops[name] = [
                 Loop(f"deliver to {name}", partial(deliver, app, name)),
@@ -76,7 +78,8 @@ class Embedded:
         for name, loops in self._loops.items():
             self._scheduler.add_executor(ThreadPoolExecutor(2 * len(loops)), alias=name)
             for loop in loops:
-                self._scheduler.add_job(loop.run, "interval", seconds=LOOK, executor=name, id=loop.name)
+                seconds = TIDY if name == "tidy" else LOOK
+                self._scheduler.add_job(loop.run, "interval", seconds=seconds, executor=name, id=loop.name)
         self._scheduler.start()
         self._app.nudge = self.nudge
         for name in self._loops:

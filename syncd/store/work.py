@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.store.tables import inbox, outbox
@@ -153,6 +153,13 @@ def set_timer(
     elif not insert_new(tx, inbox, key=key, kind="timer", source=source, created_at=now, dead=False, **values):
         # A new lease number: whoever works on the timer that is replaced must not close this one.
         tx.execute(update(inbox).where(inbox.c.key == key).values(lease=inbox.c.lease + 1, **values))
+
+
+def forget(tx: Connection, *, before: datetime, limit: int) -> int:
+    """Delete up to `limit` rows of the inbox that came before a time and are closed; dead letters stay."""
+    old = and_(inbox.c.due_at.is_(None), inbox.c.dead.is_(False), inbox.c.created_at < before)
+    some = select(inbox.c.id).where(old).limit(limit)
+    return tx.execute(delete(inbox).where(inbox.c.id.in_(some))).rowcount
 
 
 def waiting(tx: Connection, table: Table, party: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from syncd.flow.capture import Refusal
 from syncd.flow.decide import decide
 from syncd.flow.decisions import Decision, decide_now
+from syncd.flow.tidy import tidy
 from syncd.store import work
 from syncd.store.engine import read, write
 from syncd.store.tables import inbox
@@ -88,6 +89,21 @@ def test_a_delivery_for_nobody_is_a_dead_letter_after_three_days(world: World) -
     with read(world.app.database) as tx:
         row = tx.execute(select(inbox).where(inbox.c.key == "shop:msg_1")).one()
     assert (row.dead, row.error) == (True, "no referral matches")
+
+
+def test_what_was_worked_through_is_forgotten_after_a_month_and_dead_letters_are_not(world: World) -> None:
+    code = world.advocate()
+    world.refer("ben", code)
+    deliver_webhook(world, id="good", email="ben@example.com")
+    deliver_webhook(world, id="dead", code=code)
+
+    world.clock.move(days=34)
+    assert tidy(world.app) == 0
+    world.clock.move(days=2)
+    tidy(world.app)
+
+    with read(world.app.database) as tx:
+        assert set(tx.scalars(select(inbox.c.key).where(inbox.c.kind == "delivery"))) == {"shop:dead"}
 
 
 def test_the_same_delivery_twice_counts_once(world: World) -> None:

@@ -1,0 +1,25 @@
+"""Tidy: forget messages that were worked through long ago, so that the inbox does not grow for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from syncd.flow.app import App
+from syncd.store import work
+from syncd.store.engine import write
+
+# A webhook's id must be known for as long as its sender may repeat it: days. Dead letters stay until somebody looks.
+KEPT = timedelta(days=35)
+AT_ONCE = 1000  # rows in one transaction, so that nobody waits long for the database
+
+
+def tidy(app: App) -> int:
+    """Delete what the inbox has closed more than `KEPT` ago; tell how many rows that were."""
+    total = 0
+    while not app.stopping.is_set():
+        with write(app.database) as tx:
+            gone = work.forget(tx, before=app.clock() - KEPT, limit=AT_ONCE)
+        total += gone
+        if gone < AT_ONCE:
+            break
+    return total
