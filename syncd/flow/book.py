@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
@@ -18,13 +18,37 @@ from syncd_rules import Event, ReferralState, Result, evaluate, reconcile
 log = logging.getLogger("syncd")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What a message puts into the books of one advocate; without events, that they are to be looked at."""
+
+    campaign: str
+    advocate: str
+    cause: str  # who or what told us: "api:token-name", "poll:hubspot-eu"
+    events: Sequence[Event] = ()
+
+
+def lock(tx: Transaction, books_of: Iterable[tuple[str, str]]) -> None:
+    """Hold these (campaign, advocate) books until the transaction ends; in one order, or two workers would deadlock."""
+    for campaign, advocate in sorted(set(books_of)):
+        people.lock_advocate(tx, campaign, advocate)
+
+
+def book_all(tx: Transaction, app: App, entries: Iterable[Entry], now: datetime) -> None:
+    """Book the entries, those of one advocate together: their books are weighed once, however many entries."""
+    together: dict[tuple[str, str, str], list[Event]] = {}
+    for entry in entries:
+        together.setdefault((entry.campaign, entry.advocate, entry.cause), []).extend(entry.events)
+    for (campaign, advocate, cause), events in together.items():
+        book(tx, app, campaign, advocate, events, cause=cause, now=now)
+
+
 def book(
     tx: Transaction, app: App, campaign: str, advocate: str, events: Sequence[Event], *, cause: str, now: datetime
 ) -> Result:
     """Add events to an advocate's books and bring everything that follows from them up to date, in this transaction.
 
-    `cause` names who or what told us ("api:token-name", "poll:hubspot-eu"). Booking the same event again is harmless;
-    booking none looks at the clock alone, which is how holds end.
+    Booking the same event again is harmless; booking none looks at the clock alone, which is how holds end.
     """
     people.lock_advocate(tx, campaign, advocate)
     for event in events:

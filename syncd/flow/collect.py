@@ -125,7 +125,14 @@ def _keep(
             if isinstance(fact, StageFact) and (steps := trails.get(fact.ref.deal)):
                 newest = max(steps, key=lambda step: step.version)
                 # The history was read after the fact, and may know more.
-                stands = replace(fact, pipeline=newest.pipeline, stage=newest.stage, outcome=newest.outcome)
+                stands = replace(
+                    fact,
+                    pipeline=newest.pipeline,
+                    stage=newest.stage,
+                    outcome=newest.outcome,
+                    amount=newest.amount,
+                    currency=newest.currency,
+                )
                 trail = [facts.dump(replace(step, ref=fact.ref, lead=fact.lead)) for step in steps]
                 payload |= {"fact": facts.dump(stands), "trail": trail}
             found += work.told(tx, key=key, kind="fact", source=connection.name, payload=payload, now=now)

@@ -1,15 +1,15 @@
-"""What a CRM said of a deal becomes events: won, lost, reopened, merged, deleted, restored."""
+"""What a CRM said of a deal becomes entries in the books: won, lost, reopened, merged, deleted, restored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import ConnectorSettings, Gone, RemoteId, RemoteRef, StageFact
 from syncd.flow.app import App
-from syncd.flow.book import book
+from syncd.flow.book import Entry
 from syncd.flow.facts import micros
 from syncd.store import records, referrals, sources
 from syncd.store.records import Deal
@@ -19,7 +19,18 @@ from syncd_rules import Event, Program
 TICK = timedelta(microseconds=1)
 
 
-def apply_stage(
+def whose(tx: Transaction, connector: str, ref: RemoteRef, lead: str | None = None) -> list[Referral]:
+    """Find the referrals of a record: by our id that it carries, by its own id, by its person's."""
+    deals = [ref.deal.id] if ref.deal else []
+    persons = [ref.person.id] if ref.person else []
+    by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
+    leads = {lead} if lead else set()
+    for found in (*by_deal.values(), *by_person.values()):
+        leads |= found
+    return sorted(referrals.find(tx, ids=sorted(leads)), key=lambda referral: referral.id)
+
+
+def stage_entries(
     tx: Transaction,
     app: App,
     connector: str,
@@ -28,40 +39,47 @@ def apply_stage(
     *,
     cause: str,
     now: datetime,
-) -> None:
-    """Book where a deal stands, for every referral that the deal belongs to; a deal of nobody's is passed over.
+) -> Iterator[Entry]:
+    """Write down where a deal stands, and say what that puts into the books of each referral that it belongs to.
 
     `trail` holds the stages that the deal went through, where the CRM remembers them: then each of them is an event
     at its own time, and `fact` only says how new our knowledge is.
     """
-    if fact.ref.deal is None:
+    connection = app.connections.get(connector)
+    if fact.ref.deal is None or connection is None:
         return
-    held = records.versions(tx, connector, [fact.ref.deal.id])
-    for referral in _whose(tx, connector, fact.ref, fact.lead):
-        settings, program = _settings(app, connector), _program(app, referral.campaign)
-        if settings is None or program is None:
+    held, skew = records.versions(tx, connector, [fact.ref.deal.id]), _skew(tx, connector)
+    for referral in whose(tx, connector, fact.ref, fact.lead):
+        program = _program(app, referral.campaign)
+        if program is None:
             continue
-        _adopt(tx, connector, referral, fact)
         old = held.get((fact.ref.deal.id, referral.id))
         returned = old is not None and old.gone is not None
+        if old and fact.version <= old.version and not returned:
+            continue
         names = old.names if old else (fact.ref.deal.id,)
-        if old is None or fact.version > old.version or returned:
-            records.write_deal(tx, connector, referral.id, fact, names)
+        records.write_deal(tx, connector, referral.id, fact, names)
+        moved = old is None or returned or (old.pipeline, old.stage) != (fact.pipeline, fact.stage)
+        if moved:
             _tell_move(tx, connector, referral, old, fact, cause=cause, now=now)
-        told = trail if trail and not returned else [fact] if returned or _moved(old, fact) else ()
-        events = [
-            _event(connector, referral, each, name, stage, at=_when(tx, connector, referral, each, returned, now))
-            for each in told
-            if (stage := campaign_stage(settings, program, each)) is not None
-            for name in names
-        ]
-        if returned:
-            events = [_renamed(event, f"restored@{micros(now)}") for event in events]
-        book(tx, app, referral.campaign, referral.advocate, events, cause=cause, now=now)
+        ours = _is_ours(tx, connector, referral, fact)
+        events = []
+        for step in trail if trail and not returned else [fact] if moved else ():
+            stage = campaign_stage(connection.settings, program, step)
+            # Back from the recycle bin: the record's last change says nothing of when.
+            at = now if returned else step.at - skew
+            if ours:
+                at = max(at, referral.captured_at + TICK)  # we made it for this referral: nothing came before
+            if stage is not None:
+                what = f"{step.pipeline}/{step.stage}@{step.version}" + (f":{micros(now)}" if returned else "")
+                events += [_event(connector, referral, fact.ref.deal, name, what, stage, at) for name in names]
+        yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
 
 
-def apply_gone(tx: Transaction, app: App, connector: str, fact: Gone, *, cause: str, now: datetime) -> None:
-    """Book that a record was deleted, or follow it to the survivor of a merge."""
+def gone_entries(
+    tx: Transaction, app: App, connector: str, fact: Gone, *, cause: str, now: datetime
+) -> Iterator[Entry]:
+    """Write down that a record is gone, or follow it to the survivor of a merge, and say what goes into the books."""
     if fact.why == "merged" and fact.into:
         for old, new in ((fact.ref.deal, fact.into.deal), (fact.ref.person, fact.into.person)):
             if old and new and old != new:
@@ -81,8 +99,11 @@ def apply_gone(tx: Transaction, app: App, connector: str, fact: Gone, *, cause: 
         referrals.note(
             tx, fact.why, at=now, cause=cause, referral=referral.id, connector=connector, deal=fact.ref.deal.id
         )
-        events = _lost(connector, referral, deal, program, now) if fact.why == "deleted" else []
-        book(tx, app, referral.campaign, referral.advocate, events, cause=cause, now=now)
+        # A deleted deal is lost until it is restored: nothing stays rewarded for a deal that is not there.
+        lost = sorted(program.stages.lost)[:1] if fact.why == "deleted" else []
+        what = f"deleted@{micros(now)}"
+        events = [_event(connector, referral, deal.id, name, what, stage, now) for stage in lost for name in deal.names]
+        yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
 
 
 def campaign_stage(settings: ConnectorSettings, program: Program, fact: StageFact) -> str | None:
@@ -99,82 +120,31 @@ def campaign_stage(settings: ConnectorSettings, program: Program, fact: StageFac
     return program.stages.order[0] if fact.outcome == "open" else None
 
 
-def _whose(tx: Transaction, connector: str, ref: RemoteRef, lead: str | None) -> list[Referral]:
-    """Find the referrals of a deal: by the id that it carries, by its own id, by its person's."""
-    deals = [ref.deal.id] if ref.deal else []
-    persons = [ref.person.id] if ref.person else []
-    by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
-    leads = {lead} if lead else set()
-    for found in (*by_deal.values(), *by_person.values()):
-        leads |= found
-    return sorted(referrals.find(tx, ids=sorted(leads)), key=lambda r: (r.campaign, r.advocate, r.id))
-
-
-def _settings(app: App, connector: str) -> ConnectorSettings | None:
-    connection = app.connections.get(connector)
-    return connection.settings if connection else None
-
-
 def _program(app: App, campaign: str) -> Program | None:
     """Give the newest version: stage names of older ones stay valid in it."""
     configured = app.campaign(campaign)
     return configured.programs[-1] if configured else None
 
 
-def _moved(old: Deal | None, fact: StageFact) -> bool:
-    return old is None or (fact.version > old.version and (old.pipeline, old.stage) != (fact.pipeline, fact.stage))
-
-
-def _when(
-    tx: Transaction, connector: str, referral: Referral, fact: StageFact, returned: bool, now: datetime
-) -> datetime:
-    """Tell when a stage was entered, by our clock."""
-    if returned:
-        return now  # back from the recycle bin: the record's last change says nothing of when
-    # The CRM's clock may be ahead of ours or behind, and must not make a win older than the sign-up.
+def _skew(tx: Transaction, connector: str) -> timedelta:
+    """Tell how far the CRM's clock is ahead of ours; uncorrected it could make a win older than the sign-up."""
     source = sources.get(tx, connector)
-    at = fact.at - timedelta(milliseconds=source.skew_ms if source else 0)
-    if fact.ref.deal and _is_ours(tx, connector, referral, fact.ref.deal):
-        return max(at, referral.captured_at + TICK)  # we made it for this referral: nothing came before
-    return at
+    return timedelta(milliseconds=source.skew_ms if source else 0)
 
 
-def _is_ours(tx: Transaction, connector: str, referral: Referral, deal: RemoteId) -> bool:
-    ref = records.known(tx, connector, [referral.id]).get(referral.id)
-    return ref is not None and ref.deal == deal
-
-
-def _adopt(tx: Transaction, connector: str, referral: Referral, fact: StageFact) -> None:
-    """Learn where our own lead lives from the CRM, when it tells of it before our push has committed."""
-    if fact.lead == referral.id and referral.id not in records.known(tx, connector, [referral.id]):
+def _is_ours(tx: Transaction, connector: str, referral: Referral, fact: StageFact) -> bool:
+    """Tell whether we made this deal; learn of it here if the CRM tells before our push has committed."""
+    known = records.known(tx, connector, [referral.id]).get(referral.id)
+    if known is None and fact.lead == referral.id:
         records.keep(tx, connector, referral.id, fact.ref)
+        return True
+    return known is not None and known.deal == fact.ref.deal
 
 
-def _event(connector: str, referral: Referral, fact: StageFact, name: str, stage: str, at: datetime) -> Event:
-    assert fact.ref.deal is not None
-    id = f"{connector}:{fact.ref.deal.type}:{name}:{referral.friend}:{fact.pipeline}/{fact.stage}@{fact.version}"
+def _event(connector: str, referral: Referral, deal: RemoteId, name: str, what: str, stage: str, at: datetime) -> Event:
+    id = f"{connector}:{deal.type}:{name}:{referral.friend}:{what}"
     data = {"friend": referral.friend, "deal": f"{connector}:{name}", "stage": stage}
     return Event(id=id, type="deal.stage_changed", at=at, campaign=referral.campaign, data=data)
-
-
-def _renamed(event: Event, suffix: str) -> Event:
-    return Event(id=f"{event.id}:{suffix}", type=event.type, at=event.at, campaign=event.campaign, data=event.data)
-
-
-def _lost(connector: str, referral: Referral, deal: Deal, program: Program, now: datetime) -> Sequence[Event]:
-    """A deleted deal is lost until it is restored: nothing stays rewarded for a deal that is not there."""
-    if not program.stages.lost:
-        return ()
-    return [
-        Event(
-            id=f"{connector}:{deal.id.type}:{name}:{referral.friend}:deleted@{micros(now)}",
-            type="deal.stage_changed",
-            at=now,
-            campaign=referral.campaign,
-            data={"friend": referral.friend, "deal": f"{connector}:{name}", "stage": min(program.stages.lost)},
-        )
-        for name in deal.names
-    ]
 
 
 def _follow(tx: Transaction, connector: str, old: RemoteId, new: RemoteId, *, cause: str, now: datetime) -> None:
@@ -195,8 +165,6 @@ def _tell_move(
     cause: str,
     now: datetime,
 ) -> None:
-    if old and not old.gone and not _moved(old, fact):
-        return
     referrals.note(
         tx,
         "stage",

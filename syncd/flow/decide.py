@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as Transaction
@@ -11,7 +12,7 @@ from sqlalchemy import true
 from syncd.contract import Gone
 from syncd.flow import deals, decisions, facts
 from syncd.flow.app import App, backoff
-from syncd.flow.book import book
+from syncd.flow.book import Entry, book_all, lock
 from syncd.flow.capture import Refusal
 from syncd.store import work
 from syncd.store.engine import retrying, write
@@ -32,8 +33,7 @@ def decide(app: App) -> int:
     """Work through the inbox as far as it is due; tell how many rows were taken."""
     total = 0
     while not app.stopping.is_set() and (duties := _claim(app)):
-        for duty in duties:
-            _decide_one(app, duty)
+        _decide(app, duties)
         total += len(duties)
     return total
 
@@ -43,46 +43,73 @@ def _claim(app: App) -> list[Duty]:
         return work.claim(tx, inbox, true(), limit=BATCH, now=app.clock())
 
 
-def _decide_one(app: App, duty: Duty) -> None:
+def _decide(app: App, duties: Sequence[Duty]) -> None:
+    """Book these messages in one transaction; if one of them spoils it, each in its own."""
     now = app.clock()
     try:
-        retrying(app.database, lambda tx: _apply(tx, app, duty, now))
-    except LeaseLost:
-        log.warning("inbox row %s was taken over by another worker", duty.id)
-    except Refusal as refusal:
-        hopeless = refusal.reason != "not_found" or now - duty.created_at > PATIENCE
-        _put_off(app, duty, str(refusal), now, for_good=hopeless)
+        retrying(app.database, lambda tx: _apply(tx, app, duties, now))
     except Exception as error:
-        # Whatever is wrong with one message must not stop those behind it; the text of an unknown error may hold
-        # anything, so only its kind is kept.
-        log.exception("inbox row %s could not be decided", duty.id)
-        _put_off(app, duty, type(error).__name__, now, for_good=now - duty.created_at > PATIENCE)
-
-
-def _apply(tx: Transaction, app: App, duty: Duty, now: datetime) -> None:
-    """Do one duty in one transaction with its own closing."""
-    if duty.kind == "timer":
-        # Closed first: booking sets the next timer in the same row.
-        if not work.settle(tx, inbox, duty):
-            raise LeaseLost
-        campaign, advocate = duty.payload["campaign"], duty.payload["advocate"]
-        book(tx, app, campaign, advocate, (), cause="timer", now=now)
-        return
-    if duty.kind == "fact":
-        fact, cause = facts.load(duty.payload["fact"]), duty.payload["cause"]
-        if isinstance(fact, Gone):
-            deals.apply_gone(tx, app, duty.party, fact, cause=cause, now=now)
+        if len(duties) > 1:
+            for duty in duties:
+                _decide(app, [duty])
         else:
-            trail = facts.load_trail(duty.payload)
-            deals.apply_stage(tx, app, duty.party, fact, trail, cause=cause, now=now)
-    else:
-        decision = decisions.read(duty.payload)
-        decisions.apply(tx, app, decision, id=duty.key, cause=f"webhook:{duty.party}", now=now)
-    if not work.settle(tx, inbox, duty):
+            _put_off(app, duties[0], error, now)
+
+
+def _apply(tx: Transaction, app: App, duties: Sequence[Duty], now: datetime) -> None:
+    lock(tx, [place for duty in duties for place in _whose(tx, app, duty)])
+    # Closed before it is booked: booking writes the next timer into the row that the last one closes here.
+    if not all([work.settle(tx, inbox, duty) for duty in duties]):
         raise LeaseLost
+    book_all(tx, app, [entry for duty in duties for entry in _entries(tx, app, duty, now)], now)
 
 
-def _put_off(app: App, duty: Duty, error: str, now: datetime, *, for_good: bool) -> None:
-    due_at = None if for_good else now + backoff(duty.attempt)
+def _whose(tx: Transaction, app: App, duty: Duty) -> Iterator[tuple[str, str]]:
+    """Tell whose books a message concerns: (campaign, advocate)."""
+    match duty.kind:
+        case "timer":
+            yield duty.payload["campaign"], duty.payload["advocate"]
+        case "fact":
+            fact = facts.load(duty.payload["fact"])
+            lead = None if isinstance(fact, Gone) else fact.lead
+            for referral in deals.whose(tx, duty.party, fact.ref, lead):
+                yield referral.campaign, referral.advocate
+        case _:
+            referral = decisions.resolve(tx, app, decisions.read(duty.payload))
+            yield referral.campaign, referral.advocate
+
+
+def _entries(tx: Transaction, app: App, duty: Duty, now: datetime) -> Iterator[Entry]:
+    """Say what a message puts into the books."""
+    match duty.kind:
+        case "timer":
+            yield Entry(campaign=duty.payload["campaign"], advocate=duty.payload["advocate"], cause="timer")
+        case "fact":
+            fact, cause = facts.load(duty.payload["fact"]), duty.payload["cause"]
+            if isinstance(fact, Gone):
+                yield from deals.gone_entries(tx, app, duty.party, fact, cause=cause, now=now)
+            else:
+                trail = facts.load_trail(duty.payload)
+                yield from deals.stage_entries(tx, app, duty.party, fact, trail, cause=cause, now=now)
+        case _:
+            decision, cause = decisions.read(duty.payload), f"webhook:{duty.party}"
+            referral = decisions.resolve(tx, app, decision)
+            yield decisions.entry_of(tx, decision, referral, id=duty.key, cause=cause, now=now)
+
+
+def _put_off(app: App, duty: Duty, error: Exception, now: datetime) -> None:
+    """Try again later, or make a dead letter of what can never be booked."""
+    late = now - duty.created_at > PATIENCE
+    match error:
+        case LeaseLost():
+            log.warning("inbox row %s was taken over by another worker", duty.id)
+            return
+        case Refusal():
+            told, dead = str(error), late or error.reason != "not_found"
+        case _:
+            # The text of an unknown error may hold anything, so only its kind is kept.
+            log.error("inbox row %s could not be decided", duty.id, exc_info=error)
+            told, dead = type(error).__name__, late
     with write(app.database) as tx:
-        work.settle(tx, inbox, duty, due_at=due_at, error=error, dead=for_good)
+        due_at = None if dead else now + backoff(duty.attempt)
+        work.settle(tx, inbox, duty, due_at=due_at, error=told, dead=dead)

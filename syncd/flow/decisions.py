@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.book import book
+from syncd.flow.book import Entry, book_all, lock
 from syncd.flow.capture import Refusal
 from syncd.store import people, records, referrals
 from syncd.store.engine import retrying
@@ -42,19 +42,23 @@ def read(data: Mapping[str, Any]) -> Decision:
 def decide_now(app: App, decision: Decision, *, id: str, cause: str) -> Referral:
     """Apply a decision at once and give the referral as it is then. Raises `Refusal`. Repeating an `id` is harmless."""
     now = app.clock()
-    return retrying(app.database, lambda tx: apply(tx, app, decision, id=id, cause=cause, now=now))
+
+    def once(tx: Transaction) -> Referral:
+        referral = resolve(tx, app, decision)
+        lock(tx, [(referral.campaign, referral.advocate)])
+        book_all(tx, app, [entry_of(tx, decision, referral, id=id, cause=cause, now=now)], now)
+        return referrals.get(tx, referral.id) or referral
+
+    return retrying(app.database, once)
 
 
-def apply(tx: Transaction, app: App, decision: Decision, *, id: str, cause: str, now: datetime) -> Referral:
-    """Book a decision in this transaction. Raises `Refusal` with not_found, ambiguous or rejected."""
-    referral = resolve(tx, app, decision)
+def entry_of(tx: Transaction, decision: Decision, referral: Referral, *, id: str, cause: str, now: datetime) -> Entry:
+    """Say what a decision puts into the books. Raises `Refusal` if the referral was refused when it was captured."""
     if referral.standing == "rejected" and referral.reason != "disqualified":
         raise Refusal("rejected", f"this referral was refused ({referral.reason}) and cannot be {decision.verdict}")
     data: dict[str, Any] = {"friend": referral.friend, "via": decision.via}
     if decision.reason:
         data["reason"] = decision.reason
-    # Our own clock: the sender's may be behind, and would make the decision older than the sign-up that it is about.
-    event = Event(id=id, type=f"referral.{decision.verdict}", at=now, campaign=referral.campaign, data=data)
     referrals.note(
         tx,
         "decided",
@@ -65,8 +69,9 @@ def apply(tx: Transaction, app: App, decision: Decision, *, id: str, cause: str,
         via=decision.via,
         reason=decision.reason,
     )
-    book(tx, app, referral.campaign, referral.advocate, [event], cause=cause, now=now)
-    return referrals.get(tx, referral.id) or referral
+    # Our own clock: the sender's may be behind, and would make the decision older than the sign-up that it is about.
+    event = Event(id=id, type=f"referral.{decision.verdict}", at=now, campaign=referral.campaign, data=data)
+    return Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=[event])
 
 
 def resolve(tx: Transaction, app: App, decision: Decision) -> Referral:

@@ -27,7 +27,9 @@ def open_app(config: Config, clock: Callable[[], datetime] = now) -> App:
     """
     database = connect(config.database)
     migrate.upgrade(database)
-    connections = {settings.name: Connection(settings=settings, session=Session()) for settings in config.connectors}
+    connections = {
+        settings.name: Connection(settings=settings, session=Session(now=clock)) for settings in config.connectors
+    }
     # Kept in the database, not in a file: who has the one has the other, and without it nobody would be recognised.
     pepper = retrying(database, lambda tx: access.remember_setting(tx, "pepper", secrets.token_hex(32)))
 
