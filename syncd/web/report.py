@@ -1,0 +1,80 @@
+"""The report: how the installation fares, for those who watch over it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from sqlalchemy import Connection as Transaction
+from starlette.requests import Request
+
+from syncd.flow.app import App
+from syncd.redaction import redact
+from syncd.store import books, referrals, sources, work
+from syncd.store.engine import read
+from syncd.store.sources import Source
+from syncd.store.tables import inbox, outbox
+from syncd.web.models import ConnectorGiven, Ledger, Queue, SenderGiven, StatusGiven
+
+
+class Tally:
+    """Counts how each sender's deliveries were answered, since this process began."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._lock = threading.Lock()
+
+    def add(self, sender: str, answer: str) -> None:
+        """Count one more. Only senders that are configured may be named, or the table could grow without end."""
+        with self._lock:
+            self._counts[sender][answer] += 1
+
+    def of(self, sender: str) -> Mapping[str, int]:
+        """Give the counts of a sender."""
+        with self._lock:
+            return dict(self._counts.get(sender, ()))
+
+
+async def tally(request: Request) -> Tally:
+    """Give the counts of the installation that serves this request."""
+    counts: Tally = request.app.state.tally
+    return counts
+
+
+def report(app: App, tally: Tally) -> StatusGiven:
+    """Look at all parts of an installation at one moment."""
+    with read(app.database) as tx:
+        sums: Counter[str] = Counter()
+        for (_, unit), amount in books.balances(tx).items():
+            sums[unit] += amount
+        return StatusGiven(
+            connectors=[_connector(tx, app, source) for source in sources.everyone(tx)],
+            senders=[
+                SenderGiven(name=sender.name, inbox=_inbox(tx, sender.name), answers=tally.of(sender.name))
+                for sender in app.config.senders
+            ],
+            referrals=referrals.count_by_standing(tx),  # type: ignore[arg-type]
+            ledger=Ledger(balanced=not any(sums.values())),
+        )
+
+
+def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
+    open_, dead = work.waiting(tx, outbox, source.name)
+    configured = app.connections.get(source.name)
+    return ConnectorGiven(
+        name=source.name,
+        type=configured.settings.type if configured else None,
+        state=source.state,
+        account=source.account,
+        error=source.error and redact(source.error),
+        held_until=source.held_until,
+        polled_at=source.polled_at,
+        outbox=Queue(open=open_, dead=dead),
+        inbox=_inbox(tx, source.name),
+    )
+
+
+def _inbox(tx: Transaction, party: str) -> Queue:
+    open_, dead = work.waiting(tx, inbox, party)
+    return Queue(open=open_, dead=dead)
