@@ -138,7 +138,8 @@ def _advocate(
         raise Refusal("campaign_not_found", f"there is no campaign {campaign!r}")
     who = _participant(tx, app, person, now)
     joined = people.join(tx, campaign, who.id, now)
-    if not joined and (code is None or code in people.codes_of(tx, campaign, who.id)):
+    mine = {people.fold(text) for text in people.codes_of(tx, campaign, who.id)}
+    if not joined and (code is None or people.fold(code) in mine):
         return who
     text = _add_code(tx, app, campaign, who, code, now)
     created = {"code": text, "advocate": who.id, "identity": who.identity}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ def retrying(engine: Engine, fn: Callable[[Connection], T], *, tries: int = 5) -
             return fn(conn)
 
     again = Retrying(
-        stop=stop_after_attempt(tries),
+        stop=stop_after_attempt(tries) | stop_after_delay(15),  # a caller waits on the other side
         wait=wait_random_exponential(multiplier=0.02, max=1),
         retry=retry_if_exception(_lost_against_another),
         reraise=True,

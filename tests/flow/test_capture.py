@@ -108,6 +108,15 @@ def test_a_code_is_unique_across_advocates(world: World) -> None:
     assert refusal.value.reason == "code_taken"
 
 
+def test_joining_again_with_the_same_code_in_other_letters_changes_nothing(world: World) -> None:
+    ann = Person(email="ann@example.com")
+    _, first = enrol(world.app, "spring", ann, cause="test", code="FRIEND")
+
+    _, again = enrol(world.app, "spring", ann, cause="test", code="friend")
+
+    assert again == first == ["FRIEND"]
+
+
 def test_no_name_or_address_is_in_the_history_or_the_books(world: World) -> None:
     world.refer("ben", world.advocate())
     world.deliver()
