@@ -1,0 +1,8 @@
+"""Measure everything: python -m bench > bench/results/<date>.jsonl"""
+
+from __future__ import annotations
+
+from bench import calls, lag
+
+calls.main()
+lag.main()
