@@ -18,7 +18,8 @@ _NAMED = re.compile(
 _PATTERNS = (
     # By their certainty: what is recognised by its own form, then what is recognised by its name.
     (re.compile(r"\b(Bearer|Basic|Zoho-oauthtoken)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
-    (re.compile(r"\b(?:pat-[a-z0-9]{2,4}-|(?:whsec|syncd)_|sk_live_|sk_test_|ghp_|xox[abp]-)[\w+/=-]{6,}"), HIDDEN),
+    (re.compile(r"\b(?:pat-[a-z0-9]{2,4}-|whsec_|sk_live_|sk_test_|ghp_|xox[abp]-)[\w+/=-]{6,}"), HIDDEN),
+    (re.compile(r"\bsyncd_[\w-]{40,}"), HIDDEN),  # our own tokens; our packages have short names
     (re.compile(r"(\w://)[^\s/@:]{0,200}:[^\s/@]{0,200}@"), rf"\1{HIDDEN}@"),
     (_NAMED, rf"\1{HIDDEN}"),
     (re.compile(r"([?&](?:key|sig|code|pwd|hapikey)=)[^\s&]+", re.IGNORECASE), rf"\1{HIDDEN}"),

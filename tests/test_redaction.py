@@ -21,6 +21,7 @@ from syncd.redaction import Redaction, redact
         ("token pat-eu1-1111-2222-3333 was used", "1111"),
         ("postgresql://syncd:hunter22@db/syncd", "hunter22"),
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8"),
+        ("syncd_" + "Qm9vLXk" * 6 + "A was refused", "Qm9v"),
         ("https://x.example.com/cb?code=4f2a&state=1", "4f2a"),
         ("Key (email)=(ann.lee+x@mail.example.com) already exists", "ann"),
         ("/contacts?email=ann%40example.com", "ann"),
@@ -35,6 +36,7 @@ def test_what_looks_like_a_credential_or_an_address_is_hidden(text: str, hidden:
     "text",
     [
         "connector hubspot-eu fell ill: the connection to api.hubapi.com failed",
+        "in syncd_connectors/hubspot.py, line 12",
         "lead ref_01JD pushed as deal 9007199254740993",
         "error code: 404 at 2026-11-24T10:00:00+00:00",
         "push.referral_id is not unique; correlation id 0191-ab",
