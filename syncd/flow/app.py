@@ -85,7 +85,9 @@ def ready(app: App, connection: Connection, now: datetime) -> sources.Source | N
     """Give the source if its CRM may be called now: not held back, and checked since it last proved misconfigured."""
     with read(app.database) as tx:
         source = sources.get(tx, connection.name)
-    if source is None or (source.held_until and source.held_until > now) or app.stopping.is_set():
+    if source is None or source.is_paused(now) or app.stopping.is_set():
+        return None
+    if source.held_until and source.held_until > now:
         return None
     try:
         plug_in = connection.plug_in()

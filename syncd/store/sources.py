@@ -35,6 +35,13 @@ class Source:
     polled_at: datetime | None
     ill_since: datetime | None
     skew_ms: int  # the CRM's clock less ours
+    paused_at: datetime | None
+    paused_until: datetime | None  # None while it is paused: until somebody resumes it
+    paused_by: str | None
+
+    def is_paused(self, now: datetime) -> bool:
+        """Tell whether people want no calls to be made."""
+        return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
 
 
 def add(tx: Connection, name: str, now: datetime) -> bool:

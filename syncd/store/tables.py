@@ -65,7 +65,7 @@ def _work_columns() -> list[Column[object]]:
         Column("lease", BigInteger, nullable=False, server_default="0"),  # the fencing number
         Column("attempt", Integer, nullable=False, server_default="0"),  # calls begun that may have had an effect
         Column("error", Text),  # what the last attempt ended with
-        Column("created_at", Instant, nullable=False),
+        Column("created_at", Instant, nullable=False),  # or since when it is tried anew
     ]
 
 
@@ -217,6 +217,9 @@ source = Table(  # a configured connector as something to poll
     Column("polled_at", Instant),
     Column("ill_since", Instant),
     Column("skew_ms", BigInteger, nullable=False, server_default="0"),  # the CRM's clock less ours
+    Column("paused_at", Instant),  # since when people want it to make no calls
+    Column("paused_until", Instant),  # until when; NULL = until they say so
+    Column("paused_by", String(120)),
 )
 
 event = Table(  # a fact for the rules

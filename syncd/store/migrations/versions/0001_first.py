@@ -229,6 +229,9 @@ def _create_tables() -> None:
         sa.Column("polled_at", sa.BigInteger(), nullable=True),
         sa.Column("ill_since", sa.BigInteger(), nullable=True),
         sa.Column("skew_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_until", sa.BigInteger(), nullable=True),
+        sa.Column("paused_by", sa.String(length=120), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
     )
     op.create_index(op.f("ix_source_due_at"), "source", ["due_at"], unique=False)
