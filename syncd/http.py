@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import ipaddress
 import socket
 import threading
 import time
@@ -22,7 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from syncd.contract import Transient
+from syncd.contract import Transient, is_loopback, retry_after
 
 _TRIES = 3
 _LONGEST_WAIT = 10.0  # seconds that a repetition within one call may wait; a longer one is the outbox's business
@@ -158,31 +157,9 @@ class _Fault(Transient):
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine, by its name or its address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def is_read(method: str, path: str) -> bool:
     """Tell whether a call only reads: by its method, or by the last word of its path, as CRMs also read by POST."""
     return method in {"GET", "HEAD", "OPTIONS"} or path.rstrip("/").rsplit("/", 1)[-1] in {"read", "search", "query"}
-
-
-def retry_after(answer: requests.Response) -> float | None:
-    """Read how many seconds the server asks to wait, given as a number or as a date on its own clock."""
-    text = answer.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 15:
-        return float(text)
-    try:
-        wait = parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return max(wait.total_seconds(), 0.0)
 
 
 def _is_worth_repeating(error: BaseException) -> bool:

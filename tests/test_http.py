@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from syncd.contract import Transient
-from syncd.http import Session, is_loopback, is_read, retry_after
+from syncd.http import Session, is_read
 
 Part = Callable[[socket.socket], None]
 
@@ -200,14 +200,6 @@ def test_a_cookie_of_one_answer_is_not_sent_with_the_next_request() -> None:
     assert b"Cookie" not in seen[1]
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("localhost", True), ("127.8.0.1", True), ("::1", True), ("127.0.0.1.example.com", False), ("10.0.0.1", False)],
-)
-def test_loopback_is_known_by_name_and_address(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
-
-
 # --- repeating -------------------------------------------------------------------------------------------------------
 
 
@@ -273,25 +265,6 @@ def test_a_500_may_have_been_applied_and_is_left_to_the_caller() -> None:
     hand = Hand()
     with server(says("500 Internal Server Error"), says()) as (url, _):
         assert Session(monotonic=hand, sleep=hand.sleep).request("POST", url, idempotent=True).status_code == 500
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("3", 3.0),
-        ("0", 0.0),
-        ("-5", None),
-        ("", None),
-        ("soon", None),
-        ("Tue, 24 Nov 2026 10:00:30 GMT", 30.0),
-        ("Tue, 24 Nov 2026 09:00:00 GMT", 0.0),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_against_the_servers_own_date(text: str, expected: float | None) -> None:
-    answer = requests.Response()
-    answer.headers.update({"Retry-After": text, "Date": "Tue, 24 Nov 2026 10:00:00 GMT"})
-
-    assert retry_after(answer) == expected
 
 
 # --- counting, clocks, silence ---------------------------------------------------------------------------------------
