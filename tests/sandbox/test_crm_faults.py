@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Fault, OAuthApp, Sandbox
-from syncd.sandbox.crm.server import MOST_CONNECTIONS
+from syncd.sandbox.crm.hubspot import HubSpot
+from syncd.sandbox.crm.listener import MOST_CONNECTIONS
 from tests.sandbox.crm_client import BEGINNING, Client, Clock
 
 UPSERT = "batch/upsert"
@@ -208,7 +209,9 @@ def test_after_a_revocation_no_credential_helps(oauth: Sandbox) -> None:
 
 
 def test_a_token_without_a_scope_is_told_which(crm: Sandbox, client: Client) -> None:
-    crm.accounts["hubspot"].tokens.scopes.discard("crm.objects.deals.write")
+    portal = crm.accounts["hubspot"]
+    assert isinstance(portal, HubSpot)
+    portal.tokens.scopes.discard("crm.objects.deals.write")
 
     answer = client.upsert("deals", {"id": "r1", "dealname": "x", "dealstage": "closedwon"})
 

@@ -343,4 +343,4 @@ def test_what_is_not_simulated_says_so_with_the_routes_that_are(
 
     assert [answer.status_code for answer in answers] == [501, 501]
     assert "POST /crm/objects/{version}/{type}/search" in answers[0].json()["routes"]
-    assert capfd.readouterr().err.count(f"{method} {path} is not simulated") == 1
+    assert capfd.readouterr().err.count(f"{method} /hubspot{path} is not simulated") == 1

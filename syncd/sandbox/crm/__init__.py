@@ -1,4 +1,4 @@
-"""A CRM on loopback that speaks HubSpot's HTTP: strict, stateful, and able to fail on demand.
+"""CRMs on loopback that speak their vendors' HTTP: strict, stateful, and able to fail on demand.
 
 with Sandbox(now=lambda: datetime.now(UTC)) as crm:
     connect(base_url=crm.url("hubspot"), token=crm.token("hubspot"))
@@ -8,26 +8,44 @@ with Sandbox(now=lambda: datetime.now(UTC)) as crm:
 from __future__ import annotations
 
 from syncd.sandbox.crm.faults import Fault
-from syncd.sandbox.crm.limits import NO_LIMITS, Limits
-from syncd.sandbox.crm.model import CrmModel, Happening
-from syncd.sandbox.crm.record import lag_between, no_lag
-from syncd.sandbox.crm.refusal import Refusal
-from syncd.sandbox.crm.schema import Pipeline, Property, Required, Stage
-from syncd.sandbox.crm.server import AccountSetup, Sandbox
-from syncd.sandbox.crm.tokens import OAuthApp
+from syncd.sandbox.crm.hubspot import (
+    NO_LIMITS,
+    CrmModel,
+    Happening,
+    HubSpotSetup,
+    Limits,
+    OAuthApp,
+    Pipeline,
+    Property,
+    Refusal,
+    Required,
+    Stage,
+)
+from syncd.sandbox.crm.humans import DealStage, Found, Humans
+from syncd.sandbox.crm.lag import lag_between, no_lag
+from syncd.sandbox.crm.salesforce import Org, SalesforceSetup
+from syncd.sandbox.crm.server import Sandbox
+
+AccountSetup = HubSpotSetup
 
 __all__ = [
     "NO_LIMITS",
     "AccountSetup",
     "CrmModel",
+    "DealStage",
     "Fault",
+    "Found",
     "Happening",
+    "HubSpotSetup",
+    "Humans",
     "Limits",
     "OAuthApp",
+    "Org",
     "Pipeline",
     "Property",
     "Refusal",
     "Required",
+    "SalesforceSetup",
     "Sandbox",
     "Stage",
     "lag_between",

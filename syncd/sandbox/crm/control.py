@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.call import CrmAccount, Reply, Request
+from syncd.sandbox.crm.dialect import Dialect
+from syncd.sandbox.crm.exchange import Reply, Request
 from syncd.sandbox.crm.faults import Faults, read_fault
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.schema import ObjectType
+from syncd.sandbox.crm.routes import Kind
 
 PREFIX = "/_ctl/"
 
@@ -29,7 +29,7 @@ class LoggedCall:
     method: str
     path: str
     route: str
-    kind: Literal["read", "write", "search", "token", "unknown"]
+    kind: Kind | Literal["unknown"]
     code: int | None  # None where no answer was sent
     applied: bool  # whether the call took effect, or was a read that was worked out
     fault: str | None
@@ -69,36 +69,13 @@ class CallLog:
             self.counts.clear()
 
 
-def records_of(model_account: CrmAccount, referral: str) -> list[dict[str, Any]]:
-    """Tell where a referral is in an account: every record that carries its id, archived and merged ones too."""
-    model = model_account.model
-    kinds: tuple[ObjectType, ...] = ("contacts", "deals")
-    with model.lock:
-        found = [it for kind in kinds for it in model.having(kind, "referral_id", referral)]
-        return [_shown(model_account.name, it) for it in found]
-
-
-def _shown(account: str, it: Record) -> dict[str, Any]:
-    return {
-        "account": account,
-        "type": it.type,
-        "id": it.id,
-        "archived": it.archived is not None,
-        "merged_into": it.merged_into,
-        "pipeline": it.values.get("pipeline"),
-        "stage": it.values.get("dealstage"),
-        "amount": it.values.get("amount"),
-        "linked": sorted(it.linked, key=int),
-    }
-
-
 @dataclass(kw_only=True)
 class Control:
     """Answers the calls under /_ctl/."""
 
     faults: Faults
     log: CallLog
-    accounts: Mapping[str, CrmAccount]
+    accounts: Mapping[str, Dialect]
 
     def answer(self, request: Request) -> Reply:
         """Do what a control call asks; 404 lists what there is."""
@@ -141,7 +118,11 @@ class Control:
         referral = _first(request, "referral")
         if not referral:
             raise ValueError("name the referral: /_ctl/records?referral=ID")
-        found = [record for account in self.accounts.values() for record in records_of(account, referral)]
+        found = [
+            {"account": name, **asdict(record)}
+            for name, account in self.accounts.items()
+            for record in account.humans.of_referral(referral)
+        ]
         return Reply(code=200, body={"records": found})
 
 

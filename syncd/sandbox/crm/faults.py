@@ -20,14 +20,16 @@ Action = Literal[
     "truncate",  # Content-Length promises all, `keep` bytes come
     "garbage",  # 200 and bytes that are no JSON
     "html_200",  # 200 and a web page
+    "html",  # `code` and a web page, as when the vendor is down for maintenance
     "gzip_bomb",  # 200 and `size` bytes of blanks, gzipped
     "empty",  # 200 without a body
     "token_expire",  # the token that the call carries is expired from now on
     "token_revoke",  # every credential of the account is dead from now on
     "scope_missing",  # this call answers that `scope` is missing
+    "row_locked",  # row `row` of a batch is locked by somebody else; where a vendor has no such answer, nothing happens
 ]
 
-_REAL_ANSWER = {"drop_after", "slow_headers", "drip", "truncate", "token_expire", "token_revoke"}
+_REAL_ANSWER = {"drop_after", "slow_headers", "drip", "truncate", "token_expire", "token_revoke", "row_locked"}
 _MOST = 200
 
 
@@ -47,12 +49,13 @@ class Fault:
     applied: bool | None = None  # whether the work is done all the same; None: as the action says
     code: int = 500
     retry_after: str | None = None  # seconds or an HTTP date, sent as it stands
-    policy: str = "TEN_SECONDLY_ROLLING"  # of a 429
+    policy: str = ""  # which limit a `status` says to be spent, by the vendor's name; the dialect knows a usual one
     seconds: float = 5.0
     rate: float = 20.0
     keep: int = 10
     size: int = 200_000_000
     scope: str = "crm.objects.contacts.write"
+    row: int = 1  # counted from 1
 
     @property
     def does_the_work(self) -> bool:

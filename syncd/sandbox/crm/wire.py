@@ -9,7 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 
-from syncd.sandbox.crm.call import Reply
+from syncd.sandbox.crm.exchange import Reply
 from syncd.sandbox.crm.faults import Fault
 
 
@@ -20,6 +20,9 @@ class Sink(Protocol):
         """Send these bytes now."""
         ...
 
+
+_AS_MADE = {"status", "token_expire", "token_revoke", "scope_missing", "row_locked"}
+"""Faults that show in what is said, not in how it is sent."""
 
 _PAGE = b"<!doctype html><title>Be right back</title><p>We are doing some work on our side.</p>"
 
@@ -51,7 +54,7 @@ def send(out: Sink, reply: Reply, fault: Fault | None, stopping: threading.Event
     """
     head, body = encode(reply)
     action = fault.action if fault else None
-    if fault is None or action in {"status", "token_expire", "token_revoke", "scope_missing"}:
+    if fault is None or action in _AS_MADE:
         out.write(head + body)
         return True
     if action in {"drop_before", "drop_after"}:
@@ -81,15 +84,15 @@ def _drip(out: Sink, text: bytes, rate: float, stopping: threading.Event) -> boo
 
 
 def _false_answer(fault: Fault) -> bytes:
-    """A 200 that is none."""
+    """An answer that is none of the API's."""
     body, kind, headers = b"", "application/json;charset=utf-8", {}
     if fault.action == "garbage":
         body = bytes(range(128, 256)) + b'{"results": [}'
-    elif fault.action == "html_200":
+    elif fault.action in {"html_200", "html"}:
         body, kind = _PAGE, "text/html;charset=utf-8"
     elif fault.action == "gzip_bomb":
         body, headers = _blanks(fault.size), {"Content-Encoding": "gzip"}
-    return _head(200, body, kind, headers) + body
+    return _head(fault.code if fault.action == "html" else 200, body, kind, headers) + body
 
 
 @lru_cache(maxsize=2)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.refusal import Detail, contact_exists, invalid_values
-from syncd.sandbox.crm.schema import ObjectType, Schema
+from syncd.sandbox.crm.hubspot.record import Record
+from syncd.sandbox.crm.hubspot.refusal import Detail, contact_exists, invalid_values
+from syncd.sandbox.crm.hubspot.schema import ObjectType, Schema
 
 Claims = set[tuple[str, str]]
 """The unique values, as (property, value), that the earlier rows of a batch will take."""

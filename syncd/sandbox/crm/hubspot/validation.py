@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.refusal import Detail, Refusal, invalid_values
-from syncd.sandbox.crm.schema import SINGULAR, ObjectType, Property, Schema
+from syncd.sandbox.crm.hubspot.refusal import Detail, Refusal, invalid_values
+from syncd.sandbox.crm.hubspot.schema import SINGULAR, ObjectType, Property, Schema
 
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.model import CrmModel
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.schema import MODIFIED, OTHER, SINGULAR, ObjectType
+from syncd.sandbox.crm.hubspot.model import CrmModel
+from syncd.sandbox.crm.hubspot.record import Record
+from syncd.sandbox.crm.hubspot.schema import MODIFIED, OTHER, SINGULAR, ObjectType
 
 DEFAULTS: dict[ObjectType, tuple[str, ...]] = {
     "contacts": ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from syncd.sandbox.crm.call import Call, Reply, shape
-from syncd.sandbox.crm.refusal import Refusal, invalid, not_found
-from syncd.sandbox.crm.schema import MAX_UNIQUE, Pipeline, Property, Stage
+from syncd.sandbox.crm.exchange import Reply
+from syncd.sandbox.crm.hubspot.call import Call, shape
+from syncd.sandbox.crm.hubspot.refusal import Refusal, invalid, not_found
+from syncd.sandbox.crm.hubspot.schema import MAX_UNIQUE, Pipeline, Property, Stage
 
 _TYPES = ("string", "number", "date", "datetime", "enumeration", "bool")
 _FIELDS = ("textarea", "text", "date", "file", "number", "select", "radio", "checkbox", "booleancheckbox")

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from syncd.sandbox.crm import times, views
-from syncd.sandbox.crm.call import Call, Reply, shape, texts
-from syncd.sandbox.crm.filters import Filter, read_filter, sort_key
-from syncd.sandbox.crm.record import Snapshot
-from syncd.sandbox.crm.refusal import invalid
-from syncd.sandbox.crm.schema import OTHER
+from syncd.sandbox.crm import times
+from syncd.sandbox.crm.exchange import Reply
+from syncd.sandbox.crm.hubspot import views
+from syncd.sandbox.crm.hubspot.call import Call, shape, texts
+from syncd.sandbox.crm.hubspot.filters import Filter, read_filter, sort_key
+from syncd.sandbox.crm.hubspot.record import Snapshot
+from syncd.sandbox.crm.hubspot.refusal import invalid
+from syncd.sandbox.crm.hubspot.schema import OTHER
 
 MOST_RESULTS = 10_000
 MOST_PER_PAGE = 200

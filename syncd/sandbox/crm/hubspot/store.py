@@ -1,7 +1,4 @@
-"""The CRM itself: contacts, deals and how they hang together, with the vendor's rules on what may be written.
-
-No HTTP here. A simulated sales team and tests call the model directly; the routes call it for clients.
-"""
+"""Contacts, deals and how they hang together, with the vendor's rules on what may be written. No HTTP here."""
 
 from __future__ import annotations
 
@@ -14,11 +11,12 @@ from random import Random
 from typing import Any, Literal
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.keys import Claims, UniqueKeys
-from syncd.sandbox.crm.merging import inherit
-from syncd.sandbox.crm.record import Lag, Origin, Record, Snapshot, no_lag
-from syncd.sandbox.crm.schema import LIFECYCLE_ORDER, MODIFIED, OTHER, SINGULAR, ObjectType, Schema, standard
-from syncd.sandbox.crm.validation import check_required, check_values
+from syncd.sandbox.crm.hubspot.keys import Claims, UniqueKeys
+from syncd.sandbox.crm.hubspot.merging import inherit
+from syncd.sandbox.crm.hubspot.record import Origin, Record, Snapshot
+from syncd.sandbox.crm.hubspot.schema import LIFECYCLE_ORDER, MODIFIED, OTHER, SINGULAR, ObjectType, Schema, standard
+from syncd.sandbox.crm.hubspot.validation import check_required, check_values
+from syncd.sandbox.crm.lag import Lag, no_lag
 
 What = Literal["created", "changed", "archived", "restored", "merged", "linked"]
 
@@ -41,7 +39,7 @@ class Happening:
     others: tuple[str, ...] = ()  # the ids that went into a merge, or the one that was linked
 
 
-class CrmModel:
+class Store:
     """One account's records. Every public method may be called from any thread.
 
     `now` gives the CRM's time; `seed` makes every choice repeatable. Unknown ids raise KeyError, values that the
@@ -75,6 +73,12 @@ class CrmModel:
             while record is not None and record.merged_into:
                 record = self.records[kind][record.merged_into]
             return record if record is not None and (record.archived is not None) == archived else None
+
+    def live(self, kind: ObjectType, id_: str) -> Record:
+        """Give the live record that an id leads to. Raises KeyError."""
+        if (record := self.find(kind, id_)) is None:
+            raise KeyError(f"no live {SINGULAR[kind]} {id_}")
+        return record
 
     def find_by(self, kind: ObjectType, name: str, value: str) -> Record | None:
         """Give the live record that holds this value of a unique property."""
@@ -181,45 +185,10 @@ class CrmModel:
             self._note(new, "merged", at, origin, others=(first.id, second.id))
             return new.id
 
-    # --- what people in sales do ---
-
-    def open_deal(
-        self, contact: str, *, name: str = "A deal", stage: str = "appointmentscheduled", **values: str
-    ) -> str:
-        """Open a deal for a contact by hand, without any id of ours; give its id."""
-        with self.lock:
-            person = self._live("contacts", contact)
-            deal = self.write("deals", None, {"dealname": name, "dealstage": stage, **values}, origin="CRM_UI")
-            self.link(person, deal, origin="CRM_UI")
-            return deal.id
-
-    def move(self, deal: str, stage: str, *, pipeline: str | None = None) -> None:
-        """Drag a deal to a stage, in another pipeline if one is named."""
-        self.edit("deals", deal, dealstage=stage, **({"pipeline": pipeline} if pipeline else {}))
-
-    def set_amount(self, deal: str, amount: str) -> None:
-        """Write a deal's amount, as decimal text."""
-        self.edit("deals", deal, amount=amount)
-
-    def edit(self, kind: ObjectType, id_: str, **values: str) -> None:
-        """Change a record's properties by hand."""
-        with self.lock:
-            self.write(kind, self._live(kind, id_), values, origin="CRM_UI")
-
-    def rename_stage(self, pipeline: str, stage: str, label: str) -> None:
-        """Give a stage another label; its id stays."""
-        with self.lock:
-            self.schema.rename_stage(pipeline, stage, label)
-
     # --- inside ---
 
-    def _live(self, kind: ObjectType, id_: str) -> Record:
-        if (record := self.find(kind, id_)) is None:
-            raise KeyError(f"no live {SINGULAR[kind]} {id_}")
-        return record
-
     def _at(self, kind: ObjectType, id_: str) -> Record:
-        return self.find(kind, id_, archived=True) or self._live(kind, id_)
+        return self.find(kind, id_, archived=True) or self.live(kind, id_)
 
     def _new(self, kind: ObjectType, created: datetime) -> Record:
         id_ = str(self._next_id[kind])
@@ -245,8 +214,8 @@ class CrmModel:
             return
         stage = self.schema.pipelines[record.values["pipeline"]].stage(record.values["dealstage"])
         if stage is not None:
-            flags = {"hs_is_closed": stage.closed == "true", "hs_is_closed_won": stage.won}
-            for name, flag in {**flags, "hs_is_closed_lost": stage.lost}.items():
+            ends = {"hs_is_closed_won": stage.outcome == "won", "hs_is_closed_lost": stage.outcome == "lost"}
+            for name, flag in {"hs_is_closed": stage.closed == "true", **ends}.items():
                 self._set(record, name, "true" if flag else "false", at, origin)
             self._set(record, "hs_deal_stage_probability", stage.probability, at, origin)
 

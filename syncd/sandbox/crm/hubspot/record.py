@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from random import Random
 from typing import Literal
 
-from syncd.sandbox.crm.schema import ObjectType
-
-Lag = Callable[[Random], float]
-"""How many seconds the search index is behind for one write."""
+from syncd.sandbox.crm.hubspot.schema import ObjectType
 
 Origin = Literal["INTEGRATION", "CRM_UI"]
 
 HISTORY_LENGTH: dict[ObjectType, int] = {"contacts": 45, "deals": 20}
 """How many values of one property the vendor remembers."""
-
-
-def no_lag(_: Random) -> float:
-    """Let search see every write at once."""
-    return 0.0
-
-
-def lag_between(least: float, most: float) -> Lag:
-    """Let search see each write after a time between `least` and `most` seconds, evenly spread."""
-    return lambda rng: rng.uniform(least, most)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

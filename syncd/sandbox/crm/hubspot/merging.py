@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from syncd.sandbox.crm.record import PastValue, Record
-from syncd.sandbox.crm.schema import MODIFIED, OTHER
+from syncd.sandbox.crm.hubspot.record import PastValue, Record
+from syncd.sandbox.crm.hubspot.schema import MODIFIED, OTHER
 
 
 @dataclass(frozen=True, kw_only=True)

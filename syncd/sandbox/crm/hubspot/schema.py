@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from syncd.sandbox.crm.humans import Outcome
+
 ObjectType = Literal["contacts", "deals"]
 
 OTHER: dict[ObjectType, ObjectType] = {"contacts": "deals", "deals": "contacts"}
@@ -51,14 +53,16 @@ class Stage:
     closed: Literal["true", "false"] = "false"
 
     @property
-    def won(self) -> bool:
-        """Whether a deal that stands here is won."""
-        return self.closed == "true" and float(self.probability) == 1.0
+    def outcome(self) -> Outcome:
+        """Tell whether a deal that stands here is open, won or lost."""
+        if self.closed == "true" and float(self.probability) in {0.0, 1.0}:
+            return "won" if float(self.probability) else "lost"
+        return "open"
 
     @property
-    def lost(self) -> bool:
-        """Whether a deal that stands here is lost."""
-        return self.closed == "true" and float(self.probability) == 0.0
+    def won(self) -> bool:
+        """Whether a deal that stands here is won."""
+        return self.outcome == "won"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

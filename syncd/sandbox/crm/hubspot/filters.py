@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.call import shape, texts
-from syncd.sandbox.crm.record import Snapshot
-from syncd.sandbox.crm.refusal import invalid, invalid_json
-from syncd.sandbox.crm.schema import SINGULAR, ObjectType, Property
+from syncd.sandbox.crm.hubspot.call import shape, texts
+from syncd.sandbox.crm.hubspot.record import Snapshot
+from syncd.sandbox.crm.hubspot.refusal import invalid, invalid_json
+from syncd.sandbox.crm.hubspot.schema import SINGULAR, ObjectType, Property
 
 Test = Callable[[Any, list[Any]], bool]
 

@@ -1,38 +1,18 @@
-"""One HTTP call as a route sees it, what it answers, and the strict reading of a call's parts."""
+"""One HTTP call as a route sees it, and the strict reading of a call's parts."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from syncd.sandbox.crm.limits import Meter
-from syncd.sandbox.crm.model import CrmModel
-from syncd.sandbox.crm.refusal import invalid, invalid_json
-from syncd.sandbox.crm.schema import ALIASES, ObjectType
-from syncd.sandbox.crm.tokens import Tokens
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What came in. `path` is what follows the account's prefix, without the query."""
-
-    method: str
-    path: str
-    query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
-    body: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """What goes out; no body where `body` is None."""
-
-    code: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+from syncd.sandbox.crm.exchange import Request, read_json
+from syncd.sandbox.crm.hubspot.limits import Meter
+from syncd.sandbox.crm.hubspot.model import CrmModel
+from syncd.sandbox.crm.hubspot.refusal import invalid, invalid_json
+from syncd.sandbox.crm.hubspot.schema import ALIASES, ObjectType
+from syncd.sandbox.crm.hubspot.tokens import Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +55,11 @@ class Call:
 
     def json(self) -> Any:
         """Read the body as JSON."""
-        if self.request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        if not self.request.is_of("application/json"):
             raise invalid("This API reads application/json; set the Content-Type header")
         try:
-            return json.loads(self.request.body, object_pairs_hook=_once, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            return read_json(self.request.body)
+        except ValueError as error:
             raise invalid_json("the body is not valid JSON") from error
 
 
@@ -110,14 +90,3 @@ def properties(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise invalid_json('Cannot deserialize field "properties": every value is a string')
     return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

@@ -5,11 +5,11 @@ https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from syncd.sandbox.crm.refusal import Refusal
+from syncd.sandbox.crm.hubspot.refusal import Refusal
+from syncd.sandbox.crm.window import Window
 
 WINDOW = 10.0
 DAY = 86_400.0
@@ -34,8 +34,8 @@ class Meter:
         self.limits = limits
         self._clock = clock
         self._portal = portal
-        self._calls: deque[float] = deque()
-        self._searches: deque[float] = deque()
+        self._calls = Window(limits.burst, WINDOW)
+        self._searches = Window(limits.search, 1.0)
         self._day = -1
         self._today = 0
 
@@ -46,10 +46,8 @@ class Meter:
             self._day, self._today = int(now // DAY), 0
         if self.limits.daily is not None and self._today >= self.limits.daily:
             raise rate_limit("DAILY", self._portal)
-        if search:
-            self._take(self._searches, self.limits.search, 1.0, "SECONDLY", now)
-        else:
-            self._take(self._calls, self.limits.burst, WINDOW, "TEN_SECONDLY_ROLLING", now)
+        if not (self._searches if search else self._calls).take(now):
+            raise rate_limit("SECONDLY" if search else "TEN_SECONDLY_ROLLING", self._portal)
         self._today += 1
 
     def headers(self, *, oauth: bool) -> Mapping[str, str]:
@@ -58,7 +56,7 @@ class Meter:
         if (burst := self.limits.burst) is not None:
             headers |= {
                 "X-HubSpot-RateLimit-Max": str(burst),
-                "X-HubSpot-RateLimit-Remaining": str(burst - len(self._calls)),
+                "X-HubSpot-RateLimit-Remaining": str(burst - self._calls.used(self._clock())),
                 "X-HubSpot-RateLimit-Interval-Milliseconds": str(int(WINDOW * 1000)),
             }
         if (daily := self.limits.daily) is not None and not oauth:
@@ -67,15 +65,6 @@ class Meter:
                 "X-HubSpot-RateLimit-Daily-Remaining": str(daily - self._today),
             }
         return headers
-
-    def _take(self, calls: deque[float], most: int | None, seconds: float, policy: str, now: float) -> None:
-        while calls and calls[0] <= now - seconds:
-            calls.popleft()
-        if most is None:
-            return
-        if len(calls) >= most:
-            raise rate_limit(policy, self._portal)
-        calls.append(now)
 
 
 def rate_limit(policy: str, portal: int) -> Refusal:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.sandbox.crm import times, views
-from syncd.sandbox.crm.call import Call, Reply, properties, shape, texts
-from syncd.sandbox.crm.objects import association_targets, link_all, need_unique
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.refusal import Refusal, invalid, not_found
-from syncd.sandbox.crm.schema import SINGULAR
+from syncd.sandbox.crm import times
+from syncd.sandbox.crm.exchange import Reply
+from syncd.sandbox.crm.hubspot import views
+from syncd.sandbox.crm.hubspot.call import Call, properties, shape, texts
+from syncd.sandbox.crm.hubspot.objects import association_targets, link_all, need_unique
+from syncd.sandbox.crm.hubspot.record import Record
+from syncd.sandbox.crm.hubspot.refusal import Refusal, invalid, not_found
+from syncd.sandbox.crm.hubspot.schema import SINGULAR
 
 MOST = 100
 MOST_WITH_HISTORY = 50

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.refusal import Refusal
+from syncd.sandbox.crm.hubspot.refusal import Refusal
 
 ALL_SCOPES = frozenset(
     f"crm.{what}.{kind}.{mode}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from syncd.sandbox.crm import times
-from syncd.sandbox.crm.call import Call, Reply, shape
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.refusal import Refusal, invalid, not_found
-from syncd.sandbox.crm.schema import ALIASES, OTHER, SINGULAR, ObjectType
-from syncd.sandbox.crm.views import ASSOCIATION_TYPE
+from syncd.sandbox.crm.exchange import Reply
+from syncd.sandbox.crm.hubspot.call import Call, shape
+from syncd.sandbox.crm.hubspot.record import Record
+from syncd.sandbox.crm.hubspot.refusal import Refusal, invalid, not_found
+from syncd.sandbox.crm.hubspot.schema import ALIASES, OTHER, SINGULAR, ObjectType
+from syncd.sandbox.crm.hubspot.views import ASSOCIATION_TYPE
 
 MOST_READ = 1_000
 MOST_CREATE = 2_000

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncd.sandbox.crm import views
-from syncd.sandbox.crm.call import Call, Reply, properties, shape
-from syncd.sandbox.crm.record import Record
-from syncd.sandbox.crm.refusal import invalid, invalid_json, not_found
-from syncd.sandbox.crm.schema import OTHER, ObjectType
+from syncd.sandbox.crm.exchange import Reply
+from syncd.sandbox.crm.hubspot import views
+from syncd.sandbox.crm.hubspot.call import Call, properties, shape
+from syncd.sandbox.crm.hubspot.record import Record
+from syncd.sandbox.crm.hubspot.refusal import invalid, invalid_json, not_found
+from syncd.sandbox.crm.hubspot.schema import OTHER, ObjectType
 
 
 def read(call: Call) -> Reply:
