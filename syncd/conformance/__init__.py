@@ -1,0 +1,28 @@
+"""The tests that every connector passes, whoever wrote it: one class to inherit, and a double of the CRM.
+
+class TestAcme(Conformance):
+    def double(self) -> CrmDouble:
+        return AcmeDouble()
+
+pytest finds the behaviours in that class. What a CRM cannot do is declared in `exempt`, each with its reason.
+"""
+
+from __future__ import annotations
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "syncd.conformance is a suite of tests and needs pytest, which the daemon does not: pip install pytest",
+        name="pytest",
+    ) from error
+
+_MODULES = "looking_up opening paging pushing reading repeating secrecy suite troubles world"
+
+# Before they are imported, or a failure would say no more than "assert False".
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES.split()))
+
+from syncd.conformance.double import Calls, CrmDouble, Lags, Merges, Restores, Trouble  # noqa: E402
+from syncd.conformance.suite import Conformance  # noqa: E402
+
+__all__ = ["Calls", "Conformance", "CrmDouble", "Lags", "Merges", "Restores", "Trouble"]

@@ -1,0 +1,48 @@
+"""The class to inherit: all behaviours, the world that each gets, and what a CRM is exempt from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import pytest
+
+from syncd.conformance.double import CrmDouble
+from syncd.conformance.looking_up import LookingUp
+from syncd.conformance.opening import Opening
+from syncd.conformance.paging import Paging
+from syncd.conformance.pushing import Pushing
+from syncd.conformance.reading import Reading
+from syncd.conformance.repeating import Repeating
+from syncd.conformance.secrecy import Secrecy
+from syncd.conformance.troubles import Troubles
+from syncd.conformance.world import World, opened
+
+
+class Conformance(Opening, Pushing, Repeating, Reading, Paging, LookingUp, Troubles, Secrecy):
+    """What every connector does. Inherit it as a class that pytest finds, and give it a double of the CRM.
+
+    `exempt` names the behaviours that this CRM makes impossible, each with the reason; they show up as skipped.
+    Nothing else is ever skipped.
+    """
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+
+    def double(self) -> CrmDouble:
+        """Give a new double of the CRM; the suite starts and stops it."""
+        raise NotImplementedError("say which double of its CRM the connector is tested on")
+
+    @pytest.fixture
+    def world(self, request: pytest.FixtureRequest) -> Iterator[World]:
+        """Give a behaviour a world of its own, or skip it with the reason that was declared."""
+        if reason := self.exempt.get(request.function.__name__):
+            pytest.skip(f"exempt: {reason}")
+        with opened(self.double()) as world:
+            yield world
+
+    def test_every_exemption_names_a_behaviour_and_has_a_reason(self) -> None:
+        """An exemption that names nothing, or gives no reason, is a hole that nobody sees."""
+        unknown = {name for name in self.exempt if not name.startswith("test_") or not hasattr(Conformance, name)}
+
+        assert unknown == set()
+        assert all(reason.strip() for reason in self.exempt.values())
