@@ -1,4 +1,4 @@
-"""A sandbox CRM without rate limits, for the tests that are about something else."""
+"""Sandbox CRMs of each vendor without rate limits, for the tests that are about something else."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Sandbox
+from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Org, SalesforceSetup, Sandbox
 from tests.sandbox.crm_client import Client, Clock
+from tests.sandbox.sf_client import SfClient
 
 
 @pytest.fixture
@@ -25,3 +26,19 @@ def crm(clock: Clock) -> Iterator[Sandbox]:
 @pytest.fixture
 def client(crm: Sandbox) -> Client:
     return Client(crm)
+
+
+@pytest.fixture
+def salesforce(clock: Clock) -> Iterator[Sandbox]:
+    with Sandbox(now=clock.now, clock=clock.seconds, accounts=[SalesforceSetup()]) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def org(salesforce: Sandbox) -> Org:
+    return salesforce.model("salesforce", Org)
+
+
+@pytest.fixture
+def sf(salesforce: Sandbox) -> SfClient:
+    return SfClient(salesforce)

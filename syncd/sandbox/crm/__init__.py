@@ -7,6 +7,7 @@ with Sandbox(now=lambda: datetime.now(UTC)) as crm:
 
 from __future__ import annotations
 
+from syncd.sandbox.crm.dialect import Setup
 from syncd.sandbox.crm.faults import Fault
 from syncd.sandbox.crm.hubspot import (
     NO_LIMITS,
@@ -47,6 +48,7 @@ __all__ = [
     "Required",
     "SalesforceSetup",
     "Sandbox",
+    "Setup",
     "Stage",
     "lag_between",
     "no_lag",

@@ -55,7 +55,7 @@ class Sandbox:
         self._told: set[str] = set()
         self._listener = Listener((host, port), self)
         self._thread = threading.Thread(
-            target=self._listener.serve_forever, args=(0.01,), name="sandbox-crm", daemon=True
+            target=self._listener.serve_forever, args=(0.05,), name="sandbox-crm", daemon=True
         )
 
     def start(self) -> Self:

@@ -132,6 +132,7 @@ def _write(call: Call, records: Sequence[Any], write: Write, *, whole: bool) -> 
                 results.append(write(record, commit))
             except Refusal as refusal:
                 if refusal.code == "JSON_PARSER_ERROR":
+                    undo()
                     raise  # what cannot be read fails the request, not the row
                 results.append({"success": False, "errors": [refusal.row()]})
                 failed = True

@@ -39,7 +39,8 @@ class Store:
     """One org's records. Every public method may be called from any thread.
 
     `now` gives the CRM's time; stamps are whole seconds. `lag` is how long what people do stays uncommitted: it then
-    appears with an older stamp. No two orgs of a server have the same `number`. Unknown ids raise KeyError, what the vendor would refuse raises `Refusal`.
+    appears with an older stamp. No two orgs of a server have the same `number`. Unknown ids raise KeyError, what the
+    vendor would refuse raises `Refusal`.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ def read(field: Field, raw: Any) -> Value:
         return _time(field, raw)
     if not isinstance(raw, str):
         raise _unreadable(field, raw)
-    return raw.strip()
+    return raw.strip() or None
 
 
 def _number(field: Field, raw: Any) -> Decimal:
