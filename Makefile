@@ -3,14 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := syncd connectors/syncd_connectors rules/syncd_rules
+CODE := syncd connectors/syncd_connectors connectors/_template rules/syncd_rules
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox check test verify schema bench
+.PHONY: help setup sandbox check test verify schema new-connector bench
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/dev.stamp ## Install the daemon and the developers' tools into .venv
 	@:
@@ -35,6 +35,9 @@ verify: setup ## Fail when a generated file is stale
 schema: setup ## Write the generated files anew: the schema of syncd.yaml, the reference of commands
 	@$(BIN)/python -m syncd.schema > $(VENV)/schema && cp $(VENV)/schema config/syncd.schema.json
 	@$(BIN)/python -m syncd.cli.reference > $(VENV)/reference && cp $(VENV)/reference docs/commands.md
+
+new-connector: setup ## Begin a connector and its tests: make new-connector name=acme
+	@$(BIN)/python connectors/_template '$(name)'
 
 bench: setup ## Measure what the daemon does per second on this machine
 	$(BIN)/python -m bench $(ARGS)

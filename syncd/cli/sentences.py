@@ -23,6 +23,10 @@ _WORDS = {
     "invisible": "deal {deal} cannot be seen any more in {connector}",
     "milestone": "milestone {milestone} reached, number {number}",
     "milestone_lost": "milestone {milestone}, number {number}, stands no longer",
+    "retried": "{letter} is tried again",
+    "discarded": "{letter} was given up: {reason}",
+    "paused": "calls to {connector} are paused",
+    "resumed": "calls to {connector} are resumed",
     "conflict": "event {event} came again with other content; the first one stands",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncd.cli.errors import FAILED, OK, counted
-from syncd.cli.output import ago, facts_format_option, print_json, print_rows
+from syncd.cli.output import ago, facts_format_option, print_json, print_rows, shown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,7 @@ COLUMNS = ("connector", "state", "account", "queue", "dead", "read", "held_until
 def command(ctx: click.Context, form: str) -> None:
     """Show each connector's health and queue, the referrals by standing, and whether the ledger balances.
 
-    Exits with 1 when a connector is failing or misconfigured, or when the ledger does not balance.
+    Exits with 1 when a connector is failing or misconfigured and not paused, or when the ledger does not balance.
 
     \b
     Examples:
@@ -38,9 +38,13 @@ def command(ctx: click.Context, form: str) -> None:
         found, now = report(app, Tally()), app.clock()
     if form == "json":
         # How senders were answered is counted in the daemon's memory, of which this process knows nothing.
-        print_json(found.model_dump(mode="json", exclude={"senders": {"__all__": {"answers"}}}))
+        data = found.model_dump(mode="json", exclude={"senders": {"__all__": {"answers"}}})
+        print_json(data)
     else:
         print_rows([_row(connector, now) for connector in found.connectors], COLUMNS, "table")
+        for connector in found.connectors:
+            if connector.paused_at:
+                click.echo(_told(connector))
         dead = [sender for sender in found.senders if sender.inbox.dead]
         for sender in dead:
             click.echo(f"sender {sender.name}: {counted(sender.inbox.dead, 'message')} could not be used")
@@ -48,16 +52,23 @@ def command(ctx: click.Context, form: str) -> None:
         click.echo(f"\nreferrals: {told or 'none yet'}")
         balanced = "balanced" if found.ledger.balanced else "DOES NOT BALANCE; stop the daemon and keep the database"
         click.echo(f"ledger: {balanced}")
-    sick = any(connector.state in {"failing", "misconfigured"} for connector in found.connectors if connector.type)
+    awake = [connector for connector in found.connectors if connector.type and not connector.paused_at]
+    sick = any(connector.state in {"failing", "misconfigured"} for connector in awake)
     ctx.exit(FAILED if sick or not found.ledger.balanced else OK)
+
+
+def _told(paused: ConnectorGiven) -> str:
+    end = shown(paused.paused_until) if paused.paused_until else f"this: syncd connectors resume {paused.name}"
+    return f"connector {paused.name}: paused since {shown(paused.paused_at)} by {shown(paused.paused_by)}, until {end}"
 
 
 def _row(connector: ConnectorGiven, now: datetime) -> Row:
     held = connector.held_until
+    state = "paused" if connector.paused_at else connector.state
     return {
         "connector": connector.name,
         # A connector that is no longer configured keeps what it knows, in case it comes back.
-        "state": connector.state if connector.type else "removed",
+        "state": state if connector.type else "removed",
         "account": connector.account,
         "queue": connector.outbox.open,
         "dead": connector.outbox.dead,

@@ -216,6 +216,9 @@ class ConnectorGiven(Given):
     error: str | None
     held_until: datetime | None
     polled_at: datetime | None
+    paused_at: datetime | None  # since when people want it to make no calls; None when they do not
+    paused_until: datetime | None
+    paused_by: str | None
     outbox: Queue
     inbox: Queue
 

@@ -61,7 +61,7 @@ def report(app: App, tally: Tally) -> StatusGiven:
 
 def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
     open_, dead = work.waiting(tx, outbox, source.name)
-    configured = app.connections.get(source.name)
+    configured, paused = app.connections.get(source.name), source.is_paused(app.clock())
     return ConnectorGiven(
         name=source.name,
         type=configured.settings.type if configured else None,
@@ -70,6 +70,9 @@ def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
         error=source.error and redact(source.error),
         held_until=source.held_until,
         polled_at=source.polled_at,
+        paused_at=source.paused_at if paused else None,
+        paused_until=source.paused_until if paused else None,
+        paused_by=source.paused_by if paused else None,
         outbox=Queue(open=open_, dead=dead),
         inbox=_inbox(tx, source.name),
     )

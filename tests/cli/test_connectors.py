@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from syncd import registry
@@ -22,7 +23,26 @@ class Odd(ConnectorSettings):
 
 
 def test_types_are_discovered(place: Place) -> None:
-    assert {"type": "hubspot"} in json.loads(place.did("connectors", "types", "--format", "json"))
+    assert {"type": "hubspot", "problem": None} in json.loads(place.did("connectors", "types", "--format", "json"))
+
+
+def test_a_third_partys_connector_that_cannot_be_imported_is_told_and_the_others_run(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "packages"
+    info = packages / "acme_for_syncd-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-for-syncd\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[syncd.connectors]\nacme = acme_for_syncd:Acme\n")
+    (packages / "acme_for_syncd.py").write_text("import an_sdk_that_nobody_installed\n")
+    monkeypatch.syspath_prepend(str(packages))
+
+    rows = {row["type"]: row["problem"] for row in json.loads(place.did("connectors", "types", "--format", "json"))}
+
+    told = "cannot be imported: ModuleNotFoundError: No module named 'an_sdk_that_nobody_installed'"
+    assert rows["acme"] == told
+    assert rows["hubspot"] is None
+    assert "  ok       " in place.did("connectors", "check", "crm")
 
 
 def test_configured_connectors_are_listed_with_their_campaigns(place: Place) -> None:
