@@ -55,7 +55,7 @@ _HALTED = Reply(
 def _part(call: Call, item: Any) -> dict[str, Any]:
     needs = {"method": str, "url": str, "referenceId": str}
     part: dict[str, Any] = shape(item, needs=needs, may={"body": object, "httpHeaders": dict})
-    if not re.fullmatch(r"\w+", part["referenceId"], re.ASCII):
+    if not re.fullmatch(r"[A-Za-z0-9]\w*", part["referenceId"], re.ASCII):
         raise Refusal("INVALID_INPUT", "a referenceId has letters, digits and underscores only")
     if not part["url"].startswith(f"{call.base}/") or "/composite?" in f"{part['url']}?":
         raise Refusal("INVALID_INPUT", f"a url begins with {call.base}/ and is not composite itself")

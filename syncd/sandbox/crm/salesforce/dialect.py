@@ -89,7 +89,7 @@ class Salesforce(SalesforceAccount):
         """Take a call through its URI, version, session and limits to its route."""
         try:
             if request.uri_bytes > MOST_URI:
-                return Reply(code=414)
+                raise Refusal("URI_TOO_LONG", f"The URI exceeds {MOST_URI} bytes", status=414)
             _check_version(match)
             if match.names.get("version"):
                 self.sessions.check(request.headers.get("authorization", ""))

@@ -74,7 +74,7 @@ class Org(Store):
 
     def convert_lead(self, lead: str, *, opportunity: bool = True, stage: str = "Prospecting") -> Converted:
         """Turn a lead into an account, a contact and, unless told otherwise, an opportunity."""
-        with self.lock:
+        with self.lock, self.all_or_nothing():
             row, commit = self.live(lead), self.commit_by_hand()
             if row.get("IsConverted"):
                 raise not_saved("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
@@ -91,7 +91,7 @@ class Org(Store):
 
     def merge(self, kind: str, primary: str, other: str, *, take: Iterable[str] = ()) -> str:
         """Merge `other` into `primary` and give the latter's id; of the fields in `take` the other's values win."""
-        with self.lock:
+        with self.lock, self.all_or_nothing():
             first, second, commit = self.live(primary), self.live(other), self.commit_by_hand()
             if first is second or {first.kind, second.kind} != {kind} or kind == "Opportunity":
                 raise KeyError(f"{primary} and {other} are no two records of {kind} that can be merged")

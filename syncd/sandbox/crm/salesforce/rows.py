@@ -12,7 +12,7 @@ from syncd.sandbox.crm.exchange import Reply
 from syncd.sandbox.crm.salesforce import ids, values
 from syncd.sandbox.crm.salesforce.call import Call, external_id, read_values
 from syncd.sandbox.crm.salesforce.queries import attributes
-from syncd.sandbox.crm.salesforce.refusal import Refusal, Several, deleted, not_found
+from syncd.sandbox.crm.salesforce.refusal import Refusal, Several, not_found
 from syncd.sandbox.crm.salesforce.row import Row, State
 from syncd.sandbox.crm.salesforce.schema import Field, Object
 from syncd.sandbox.crm.salesforce.values import show
@@ -142,8 +142,6 @@ def _by_id(call: Call, *, for_write: bool = False) -> Row:
     row = call.org.find(call.kind.name, id_)
     if row is None or (row.deleted and not for_write):
         raise not_found()
-    if row.deleted:
-        raise deleted()
     return row
 
 

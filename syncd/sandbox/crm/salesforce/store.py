@@ -24,6 +24,13 @@ from syncd.sandbox.crm.salesforce.values import Value, Values
 API_USER = ids.make("User", 1)
 SALES_REP = ids.make("User", 2)
 
+_PARTS = (
+    ("OpportunityContactRole", "OpportunityId"),
+    ("OpportunityContactRole", "ContactId"),
+    ("OpportunityHistory", "OpportunityId"),
+)
+"""Records that cannot be without another one, and the reference that leads to it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
@@ -122,6 +129,16 @@ class Store:
             if not self._open:
                 self._journal.clear()
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Take back what was written within the block if it raises."""
+        with self.transaction() as undo:
+            try:
+                yield
+            except BaseException:
+                undo()
+                raise
+
     def save(self, kind: str, row: Row | None, changes: Mapping[str, Value], commit: Commit) -> Row:
         """Create a record (None) or change one, as a client may."""
         definition = self.schema.objects[kind]
@@ -162,17 +179,21 @@ class Store:
         if row.deleted:
             raise deleted()
         self._may_touch(row, commit)
-        for name in ("OpportunityId", "ContactId"):
-            for role in self.under("OpportunityContactRole", name, row.id):
-                self.put(role.kind, role, {"IsDeleted": True}, commit)
+        for kind, name in _PARTS:
+            for part in self.under(kind, name, row.id):
+                self.put(kind, part, {"IsDeleted": True}, commit)
         merged: Values = {"MasterRecordId": master} if master else {}
         self.put(row.kind, row, {"IsDeleted": True, **merged}, commit)
 
     def undelete(self, row: Row, commit: Commit) -> None:
-        """Take a record out of the bin. Raises Refusal if one of its unique values has a new owner."""
+        """Take a record and its parts out of the bin. Raises Refusal if a unique value has a new owner."""
         self._index.check(self.schema.objects[row.kind], row.id, row.values)
         merged: Values = {"MasterRecordId": None} if "MasterRecordId" in row.values else {}
         self.put(row.kind, row, {"IsDeleted": False, **merged}, commit)
+        for kind, name in _PARTS:
+            for part in [it for it in self.rows[kind].values() if it.get(name) == row.id and it.deleted]:
+                if self._has_its_wholes(part):
+                    self.put(kind, part, {"IsDeleted": False}, commit)
 
     def purge(self, row: Row) -> None:
         """Remove a record from the bin for good: queryAll no longer shows it."""
@@ -199,6 +220,15 @@ class Store:
         if before is None and deal.get("ContactId"):
             role: Values = {"OpportunityId": deal.id, "ContactId": deal.get("ContactId"), "IsPrimary": True}
             self.put("OpportunityContactRole", None, role, commit)
+
+    def _has_its_wholes(self, part: Row) -> bool:
+        """Tell whether what a record is a part of is outside the bin."""
+        for name in ("OpportunityId", "ContactId"):
+            whole = part.get(name)
+            row = self.find(name.removesuffix("Id"), str(whole)) if whole else None
+            if whole and (row is None or row.deleted):
+                return False
+        return True
 
     def _may_touch(self, row: Row, commit: Commit) -> None:
         if row.deleted:

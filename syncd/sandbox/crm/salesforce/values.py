@@ -35,7 +35,8 @@ def read(field: Field, raw: Any) -> Value:
         return _time(field, raw)
     if not isinstance(raw, str):
         raise _unreadable(field, raw)
-    return raw.strip() or None
+    text = raw.strip() or None
+    return ids.read(text) or text if text and field.type == "reference" else text
 
 
 def _number(field: Field, raw: Any) -> Decimal:
