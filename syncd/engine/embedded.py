@@ -18,6 +18,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.flow.app import App
+from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
@@ -60,7 +61,10 @@ class Embedded:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._loops = {"decide": [Loop("decide", partial(decide, app))], "tidy": [Loop("tidy", partial(tidy, app))]}
+        self._loops = {
+            "decide": [Loop("decide", partial(decide, app))],
+            "tidy": [Loop("catch up", partial(catch_up, app)), Loop("tidy", partial(tidy, app))],
+        }
         for name in app.connections:
             self._loops[name] = [
                 Loop(f"deliver to {name}", partial(deliver, app, name)),

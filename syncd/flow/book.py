@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
 from syncd.store import books, people, records, referrals, work
+from syncd.store.books import Booked
 from syncd.store.records import Deal
 from syncd.store.referrals import Standing
-from syncd_rules import Event, ReferralState, Result, evaluate, reconcile
+from syncd_rules import Event, ReferralState, Result, Reward, evaluate, reconcile
 
 log = logging.getLogger("syncd")
+
+REST = timedelta(days=1)  # how often the books of a campaign that is not configured are looked at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,19 +57,34 @@ def book(
     for event in events:
         _add(tx, advocate, event, cause=cause, now=now)
     configured = app.campaign(campaign)
-    programs = configured.programs if configured else ()
-    result = evaluate(programs, books.events(tx, campaign, advocate), now)
+    if configured is None:
+        # Without its rules everything would be taken back; its books rest until it is configured again.
+        _wake(tx, campaign, advocate, now + REST, now)
+        return Result()
+    known = books.events(tx, campaign, advocate)
+    # A clock that was set back must not unmake what has been booked.
+    as_of = max(now, books.last_told(tx, campaign, advocate) or now)
+    result = evaluate(configured.programs, known, as_of)
     posted = books.posted(tx, campaign, advocate)
     books.post(tx, campaign, advocate, reconcile(posted, result.ledger), now)
     _write_standings(tx, campaign, advocate, result, cause=cause, now=now)
     _write_milestones(tx, campaign, advocate, result, cause=cause, now=now)
     _write_rewards(tx, campaign, advocate, result, cause=cause, now=now)
+    told = work.effects_of(tx, advocate)
     for effect in result.effects:
-        payload = {"name": effect.name, **effect.data}
-        work.owe(tx, key=f"effect:{effect.key}", kind="effect", payload=payload, due_at=None, now=now)
-    timer = {"campaign": campaign, "advocate": advocate}
-    work.set_timer(tx, key=f"timer:{campaign}:{advocate}", source=campaign, payload=timer, at=result.next_due, now=now)
+        if (key := f"effect:{effect.key}") not in told:
+            payload = {"name": effect.name, **effect.data}
+            work.owe(tx, key=key, kind="effect", lead=advocate, payload=payload, due_at=None, now=now)
+    # An event that lies ahead, as a CRM's clock may say, is weighed when its time has come.
+    ahead = (event.at for event in known if event.at > as_of)
+    _wake(tx, campaign, advocate, min([*ahead, *filter(None, [result.next_due])], default=None), now)
     return result
+
+
+def _wake(tx: Transaction, campaign: str, advocate: str, at: datetime | None, now: datetime) -> None:
+    """Have these books weighed again at `at`."""
+    payload = {"campaign": campaign, "advocate": advocate}
+    work.set_timer(tx, key=f"timer:{campaign}:{advocate}", source=campaign, payload=payload, at=at, now=now)
 
 
 def _add(tx: Transaction, advocate: str, event: Event, *, cause: str, now: datetime) -> None:
@@ -97,9 +115,10 @@ def _write_standings(
     tx: Transaction, campaign: str, advocate: str, result: Result, *, cause: str, now: datetime
 ) -> None:
     reasons = {refused.friend: refused.reason for refused in result.rejected}
+    mine = referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000)
     deals = records.deals_of(tx, campaign, advocate)
     pushed = records.pushed(tx, campaign, advocate)
-    for old in referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000):
+    for old in mine:
         state, reason = result.referrals.get(old.friend), reasons.get(old.friend)
         stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
         qualified = state if stands == "qualified" else None
@@ -140,19 +159,27 @@ def _write_rewards(tx: Transaction, campaign: str, advocate: str, result: Result
         if old and (old.status, old.amount) == (reward.status, str(reward.amount)):
             continue
         books.write_reward(tx, campaign, advocate, reward, now)
-        referrals.note(
-            tx,
-            "reward",
-            at=now,
-            cause=cause,
-            participant=reward.to,
-            rule=reward.rule,
-            subject=reward.subject,
-            kind=reward.kind,
-            amount=str(reward.amount),
-            currency=reward.currency,
-            status=reward.status,
-            before=old and old.status,
-        )
-    for key in held:
+        before = old.status if old else None
+        _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=before)
+    for key, gone in held.items():  # what we learnt late shows that it was never due
         books.drop_reward(tx, key)
+        _note_reward(tx, gone.recipient, gone, "void", cause=cause, now=now, before=gone.status)
+
+
+def _note_reward(
+    tx: Transaction, to: str, reward: Reward | Booked, status: str, *, cause: str, now: datetime, before: str | None
+) -> None:
+    referrals.note(
+        tx,
+        "reward",
+        at=now,
+        cause=cause,
+        participant=to,
+        rule=reward.rule,
+        subject=reward.subject,
+        kind=reward.kind,
+        amount=str(reward.amount),
+        currency=reward.currency,
+        status=status,
+        before=before,
+    )

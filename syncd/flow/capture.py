@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from dataclasses import asdict, dataclass
@@ -14,19 +13,12 @@ from sqlalchemy import Connection as Transaction
 from syncd.contract import Person
 from syncd.flow.app import App
 from syncd.flow.book import book
+from syncd.flow.refusal import Refusal
 from syncd.store import access, people, referrals, work
 from syncd.store.engine import retrying
 from syncd.store.people import Participant
 from syncd.store.referrals import Referral
 from syncd_rules import Event, company_of
-
-
-class Refusal(Exception):
-    """What was asked cannot be done; `reason` is a word for programs, the text a sentence for people."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +49,7 @@ def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = N
     `already_referred`.
     """
     now = app.clock()
-    fingerprint = hashlib.sha256(json.dumps(asdict(invitation), sort_keys=True).encode()).hexdigest()
+    fingerprint = app.opaque(json.dumps(asdict(invitation), sort_keys=True))
     captured = retrying(
         app.database, lambda tx: _once(tx, app, invitation, cause=cause, key=key, fingerprint=fingerprint, now=now)
     )
@@ -135,7 +127,7 @@ def _advocate(
     tx: Transaction, app: App, campaign: str, person: Person, *, cause: str, code: str | None, now: datetime
 ) -> Participant:
     if app.campaign(campaign) is None:
-        raise Refusal("campaign_not_found", f"there is no campaign {campaign!r}")
+        raise Refusal("campaign_not_found", "there is no campaign of this name")
     who = _participant(tx, app, person, now)
     joined = people.join(tx, campaign, who.id, now)
     mine = {people.fold(text) for text in people.codes_of(tx, campaign, who.id)}
@@ -219,9 +211,7 @@ def _push(tx: Transaction, app: App, campaign: str, lead: str, now: datetime) ->
     """Owe the lead to every connector of its campaign."""
     for connector in _connectors(app, campaign):
         if lead.startswith("ref_") or app.connections[connector].settings.push.advocates:
-            key = f"push:{connector}:{lead}"
-            payload = {"campaign": campaign}
-            work.owe(tx, key=key, kind="push", connector=connector, lead=lead, payload=payload, due_at=now, now=now)
+            work.owe_push(tx, connector=connector, lead=lead, campaign=campaign, now=now)
 
 
 def _connectors(app: App, campaign: str) -> tuple[str, ...]:

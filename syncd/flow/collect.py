@@ -14,7 +14,9 @@ from typing import Any
 
 from syncd.contract import ConnectorError, Gone, KeepsHistory, RemoteId, RemoteRef, StageFact, Transient
 from syncd.flow import facts
-from syncd.flow.app import App, Connection, ail, ready, recover, skew_of
+from syncd.flow.app import App, Connection
+from syncd.flow.deals import is_newer, owners
+from syncd.flow.health import ail, ready, recover, skew_of
 from syncd.store import records, sources, work
 from syncd.store.engine import read, write
 from syncd.store.sources import Source
@@ -75,6 +77,8 @@ def _search(app: App, connection: Connection, source: Source) -> int:
             sources.mark(tx, connection.name, skew_ms=int(skew.total_seconds() * 1000))
     found = 0
     for page in connection.plug_in().changes(source.cursor, until):
+        if app.stopping.is_set():
+            break  # the cursor stands where the last page left it
         found += _keep(app, connection, source, page.facts, cause=f"poll:{connection.name}", cursor=page.cursor)
     return found
 
@@ -82,7 +86,7 @@ def _search(app: App, connection: Connection, source: Source) -> int:
 def _sweep(app: App, connection: Connection, source: Source) -> int:
     """The second leg: every open referral by its id, and now and then the closed ones."""
     found, after = 0, ""
-    while True:
+    while not app.stopping.is_set():
         now = app.clock()
         with read(app.database) as tx:
             some = records.to_sweep(
@@ -94,6 +98,8 @@ def _sweep(app: App, connection: Connection, source: Source) -> int:
                 captured_after=now - CLOSED_FOR,
             )
         if not some:
+            with write(app.database) as tx:
+                sources.write(tx, source, sweep_at=now + connection.settings.poll.sweep)
             break
         leads = [lead for lead, _ in some]
         told = connection.plug_in().look_up(_distinct(ref for _, ref in some))
@@ -101,8 +107,6 @@ def _sweep(app: App, connection: Connection, source: Source) -> int:
         with write(app.database) as tx:
             records.swept(tx, connection.name, leads, now)
         after = leads[-1]
-    with write(app.database) as tx:
-        sources.write(tx, source, sweep_at=app.clock() + connection.settings.poll.sweep)
     return found
 
 
@@ -149,19 +153,19 @@ def _news(app: App, connector: str, told: Sequence[StageFact | Gone], now: datet
     with read(app.database) as tx:
         by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
         held = records.versions(tx, connector, deals)
+        known_gone = records.gone(tx, connector, set().union(*by_deal.values(), *by_person.values()))
     news: dict[str, StageFact | Gone] = {}
     for fact in told:
-        leads = by_deal.get(fact.ref.deal.id, set()) if fact.ref.deal else set()
-        leads = leads | (by_person.get(fact.ref.person.id, set()) if fact.ref.person else set())
-        if not isinstance(fact, Gone) and fact.lead:
-            leads = leads | {fact.lead}
+        of_deal = by_deal.get(fact.ref.deal.id, set()) if fact.ref.deal else set()
+        of_person = by_person.get(fact.ref.person.id, set()) if fact.ref.person else set()
+        leads = owners(of_deal, of_person, None if isinstance(fact, Gone) else fact.lead)
         old = [held.get((fact.ref.deal.id, lead)) for lead in leads] if fact.ref.deal else []
         if isinstance(fact, Gone):
-            if leads and not (old and all(deal is not None and deal.gone for deal in old)):
+            if leads and (fact.why == "merged" or leads - known_gone):
                 news[facts.key(connector, fact, now)] = fact
         elif any(deal is not None and deal.gone for deal in old):
             news[facts.key(connector, fact, now)] = fact  # back from the recycle bin
-        elif any(deal is None or fact.version > deal.version for deal in old):
+        elif any(deal is None or is_newer(fact, deal) for deal in old):
             news[facts.key(connector, fact)] = fact
     return news
 

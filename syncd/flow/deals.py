@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import Connection as Transaction
 
@@ -24,10 +25,18 @@ def whose(tx: Transaction, connector: str, ref: RemoteRef, lead: str | None = No
     deals = [ref.deal.id] if ref.deal else []
     persons = [ref.person.id] if ref.person else []
     by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
-    leads = {lead} if lead else set()
-    for found in (*by_deal.values(), *by_person.values()):
-        leads |= found
+    leads = owners(set().union(*by_deal.values()), set().union(*by_person.values()), lead)
     return sorted(referrals.find(tx, ids=sorted(leads)), key=lambda referral: referral.id)
+
+
+def owners(of_deal: set[str], of_person: set[str], lead: str | None) -> set[str]:
+    """Say whose a deal is: theirs whose id it carries or who are known to have it; nobody's, then its person's.
+
+    A friend may be referred in several campaigns and is one person in the CRM: the deal of one referral must not
+    qualify the others.
+    """
+    mine = of_deal | ({lead} if lead else set())
+    return mine or of_person
 
 
 def stage_entries(
@@ -48,14 +57,16 @@ def stage_entries(
     connection = app.connections.get(connector)
     if fact.ref.deal is None or connection is None:
         return
-    held, skew = records.versions(tx, connector, [fact.ref.deal.id]), _skew(tx, connector)
+    held, source = records.versions(tx, connector, [fact.ref.deal.id]), sources.get(tx, connector)
+    # The CRM's clock may be ahead of ours or behind; uncorrected it could make a win older than the sign-up.
+    skew, origin = (timedelta(milliseconds=source.skew_ms), source.origin) if source else (timedelta(), connector)
     for referral in whose(tx, connector, fact.ref, fact.lead):
         program = _program(app, referral.campaign)
         if program is None:
             continue
         old = held.get((fact.ref.deal.id, referral.id))
         returned = old is not None and old.gone is not None
-        if old and fact.version <= old.version and not returned:
+        if old and not is_newer(fact, old) and not returned:
             continue
         names = old.names if old else (fact.ref.deal.id,)
         records.write_deal(tx, connector, referral.id, fact, names)
@@ -63,17 +74,26 @@ def stage_entries(
         if moved:
             _tell_move(tx, connector, referral, old, fact, cause=cause, now=now)
         ours = _is_ours(tx, connector, referral, fact)
-        events = []
+        events: list[Event] = []
         for step in trail if trail and not returned else [fact] if moved else ():
             stage = campaign_stage(connection.settings, program, step)
             # Back from the recycle bin: the record's last change says nothing of when.
             at = now if returned else step.at - skew
             if ours:
-                at = max(at, referral.captured_at + TICK)  # we made it for this referral: nothing came before
+                at = max(at, referral.captured_at)  # we made it for this referral: nothing came before
+            if events:
+                at = max(at, events[-1].at + TICK)  # several stages of one second came one after another
             if stage is not None:
                 what = f"{step.pipeline}/{step.stage}@{step.version}" + (f":{micros(now)}" if returned else "")
-                events += [_event(connector, referral, fact.ref.deal, name, what, stage, at) for name in names]
+                events += [_event(origin, referral, fact.ref.deal, name, what, stage, at) for name in names]
         yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
+
+
+def is_newer(fact: StageFact, held: Deal) -> bool:
+    """Tell whether a fact is news of a deal. A CRM that counts whole seconds gives two changes of one the same version;
+    of these the one that is read later came later."""
+    moved = (fact.pipeline, fact.stage) != (held.pipeline, held.stage)
+    return fact.version > held.version or (fact.version == held.version and moved)
 
 
 def gone_entries(
@@ -81,16 +101,22 @@ def gone_entries(
 ) -> Iterator[Entry]:
     """Write down that a record is gone, or follow it to the survivor of a merge, and say what goes into the books."""
     if fact.why == "merged" and fact.into:
-        for old, new in ((fact.ref.deal, fact.into.deal), (fact.ref.person, fact.into.person)):
-            if old and new and old != new:
-                _follow(tx, connector, old, new, cause=cause, now=now)
+        if fact.ref.deal and fact.into.deal:
+            _follow(tx, connector, "deal", fact.ref.deal, fact.into.deal, cause=cause, now=now)
+        if fact.ref.person and fact.into.person:
+            _follow(tx, connector, "person", fact.ref.person, fact.into.person, cause=cause, now=now)
         return
-    if fact.ref.person:
-        records.mark_gone(tx, connector, fact.ref.person, fact.why)
     if fact.ref.deal is None:
+        if fact.ref.person:
+            records.mark_gone(tx, connector, fact.ref.person, fact.why)
         return
+    source = sources.get(tx, connector)
+    origin = source.origin if source else connector
+    records.expect_deal(tx, connector, fact.ref.deal, now)
     present = [deal for deal in records.versions(tx, connector, [fact.ref.deal.id]).values() if not deal.gone]
-    records.mark_gone(tx, connector, fact.ref.deal, fact.why)
+    # Only now, since a record may be person and deal in one.
+    for it in filter(None, (fact.ref.person, fact.ref.deal)):
+        records.mark_gone(tx, connector, it, fact.why)
     for deal in present:
         referral = referrals.get(tx, deal.lead)
         program = _program(app, referral.campaign) if referral else None
@@ -102,7 +128,7 @@ def gone_entries(
         # A deleted deal is lost until it is restored: nothing stays rewarded for a deal that is not there.
         lost = sorted(program.stages.lost)[:1] if fact.why == "deleted" else []
         what = f"deleted@{micros(now)}"
-        events = [_event(connector, referral, deal.id, name, what, stage, now) for stage in lost for name in deal.names]
+        events = [_event(origin, referral, deal.id, name, what, stage, now) for stage in lost for name in deal.names]
         yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
 
 
@@ -126,12 +152,6 @@ def _program(app: App, campaign: str) -> Program | None:
     return configured.programs[-1] if configured else None
 
 
-def _skew(tx: Transaction, connector: str) -> timedelta:
-    """Tell how far the CRM's clock is ahead of ours; uncorrected it could make a win older than the sign-up."""
-    source = sources.get(tx, connector)
-    return timedelta(milliseconds=source.skew_ms if source else 0)
-
-
 def _is_ours(tx: Transaction, connector: str, referral: Referral, fact: StageFact) -> bool:
     """Tell whether we made this deal; learn of it here if the CRM tells before our push has committed."""
     known = records.known(tx, connector, [referral.id]).get(referral.id)
@@ -141,14 +161,23 @@ def _is_ours(tx: Transaction, connector: str, referral: Referral, fact: StageFac
     return known is not None and known.deal == fact.ref.deal
 
 
-def _event(connector: str, referral: Referral, deal: RemoteId, name: str, what: str, stage: str, at: datetime) -> Event:
-    id = f"{connector}:{deal.type}:{name}:{referral.friend}:{what}"
-    data = {"friend": referral.friend, "deal": f"{connector}:{name}", "stage": stage}
+def _event(origin: str, referral: Referral, deal: RemoteId, name: str, what: str, stage: str, at: datetime) -> Event:
+    id = f"{origin}:{deal.type}:{name}:{referral.friend}:{what}"
+    data = {"friend": referral.friend, "deal": f"{origin}:{name}", "stage": stage}
     return Event(id=id, type="deal.stage_changed", at=at, campaign=referral.campaign, data=data)
 
 
-def _follow(tx: Transaction, connector: str, old: RemoteId, new: RemoteId, *, cause: str, now: datetime) -> None:
-    for lead in sorted(records.relink(tx, connector, old, new)):
+def _follow(
+    tx: Transaction,
+    connector: str,
+    part: Literal["person", "deal"],
+    old: RemoteId,
+    new: RemoteId,
+    *,
+    cause: str,
+    now: datetime,
+) -> None:
+    for lead in sorted(records.relink(tx, connector, part, old, new)) if old != new else ():
         if lead.startswith("ref_"):
             referrals.note(
                 tx, "merged", at=now, cause=cause, referral=lead, connector=connector, old=old.id, new=new.id

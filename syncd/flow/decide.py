@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import true
 
 from syncd.contract import Gone
 from syncd.flow import deals, decisions, facts
-from syncd.flow.app import App, backoff
+from syncd.flow.app import App
 from syncd.flow.book import Entry, book_all, lock
-from syncd.flow.capture import Refusal
+from syncd.flow.health import MOST_FAILURES, backoff
+from syncd.flow.refusal import Refusal
 from syncd.store import work
 from syncd.store.engine import retrying, write
 from syncd.store.tables import inbox
@@ -22,7 +23,6 @@ from syncd.store.work import Duty
 log = logging.getLogger("syncd")
 
 BATCH = 100
-PATIENCE = timedelta(days=3)  # how long a message that names a referral that we do not know is kept and tried again
 
 
 class LeaseLost(Exception):
@@ -99,17 +99,17 @@ def _entries(tx: Transaction, app: App, duty: Duty, now: datetime) -> Iterator[E
 
 def _put_off(app: App, duty: Duty, error: Exception, now: datetime) -> None:
     """Try again later, or make a dead letter of what can never be booked."""
-    late = now - duty.created_at > PATIENCE
+    late = duty.failures >= MOST_FAILURES and duty.kind != "timer"  # a hold must end whatever happens
     match error:
         case LeaseLost():
             log.warning("inbox row %s was taken over by another worker", duty.id)
             return
         case Refusal():
-            told, dead = str(error), late or error.reason != "not_found"
+            told, dead = str(error), late or error.reason not in {"not_found", "campaign_not_found"}
         case _:
             # The text of an unknown error may hold anything, so only its kind is kept.
             log.error("inbox row %s could not be decided", duty.id, exc_info=error)
             told, dead = type(error).__name__, late
     with write(app.database) as tx:
         due_at = None if dead else now + backoff(duty.attempt)
-        work.settle(tx, inbox, duty, due_at=due_at, error=told, dead=dead)
+        work.settle(tx, inbox, duty, due_at=due_at, error=told, dead=dead, failed=True)

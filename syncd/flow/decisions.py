@@ -11,8 +11,8 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
 from syncd.flow.book import Entry, book_all, lock
-from syncd.flow.capture import Refusal
-from syncd.store import people, records, referrals
+from syncd.flow.refusal import Refusal
+from syncd.store import books, people, records, referrals
 from syncd.store.engine import retrying
 from syncd.store.referrals import Referral
 from syncd_rules import Event
@@ -59,18 +59,21 @@ def entry_of(tx: Transaction, decision: Decision, referral: Referral, *, id: str
     data: dict[str, Any] = {"friend": referral.friend, "via": decision.via}
     if decision.reason:
         data["reason"] = decision.reason
-    referrals.note(
-        tx,
-        "decided",
-        at=now,
-        cause=cause,
-        referral=referral.id,
-        verdict=decision.verdict,
-        via=decision.via,
-        reason=decision.reason,
-    )
-    # Our own clock: the sender's may be behind, and would make the decision older than the sign-up that it is about.
-    event = Event(id=id, type=f"referral.{decision.verdict}", at=now, campaign=referral.campaign, data=data)
+    if books.stored_event(tx, referral.campaign, id) is None:
+        referrals.note(
+            tx,
+            "decided",
+            at=now,
+            cause=cause,
+            referral=referral.id,
+            verdict=decision.verdict,
+            via=decision.via,
+            reason=decision.reason,
+        )
+    # Our own clock, and not back from what we have written: a decision that is older than its sign-up would count for
+    # nothing.
+    at = max(now, referral.captured_at)
+    event = Event(id=id, type=f"referral.{decision.verdict}", at=at, campaign=referral.campaign, data=data)
     return Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=[event])
 
 
@@ -91,6 +94,8 @@ def resolve(tx: Transaction, app: App, decision: Decision) -> Referral:
         raise Refusal("not_found", "no referral matches")
     if len(found) > 1:
         raise Refusal("ambiguous", f"{len(found)} referrals match; add the code, or use the referral's id")
+    if app.campaign(found[0].campaign) is None:
+        raise Refusal("campaign_not_found", "this referral's campaign is not configured any more; its books rest")
     return found[0]
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import and_
 
 from syncd.contract import ConnectorError, Lead, Misconfigured, Parked, Pushed, Transient
-from syncd.flow.app import App, Connection, ail, backoff, ready, recover
+from syncd.flow.app import App, Connection
+from syncd.flow.book import lock
+from syncd.flow.health import MOST_FAILURES, ail, backoff, ready, recover
 from syncd.flow.leads import read_leads
 from syncd.store import records, referrals, work
 from syncd.store.engine import read, retrying, write
@@ -19,7 +23,7 @@ from syncd.store.work import Duty
 
 log = logging.getLogger("syncd")
 
-PATIENCE = timedelta(days=3)  # how long one lead is tried again before it becomes a dead letter
+MOST_LEASES = 60  # thirds of a lease for which one push may go on: twenty minutes
 
 
 def deliver(app: App, name: str) -> int:
@@ -29,16 +33,45 @@ def deliver(app: App, name: str) -> int:
         with read(app.database) as tx:
             leads = read_leads(tx, app, connection, duties)
         there = [duty for duty in duties if duty.lead in leads]
+        _drop(app, [duty for duty in duties if duty.lead not in leads])
         try:
-            verdicts = _push(connection, [leads[duty.lead or ""] for duty in there])
+            with _held(app, there):
+                verdicts = _push(connection, [leads[duty.lead or ""] for duty in there])
         except ConnectorError as error:
-            _release(app, duties, error)
+            _release(app, there, error)
             ail(app, name, error, app.clock())
             break
-        arrived += _settle(app, connection, there, verdicts)
-        _drop(app, [duty for duty in duties if duty.lead not in leads])
+        pairs = list(zip(there, verdicts, strict=True))
+        # What befalls every lead may come as the verdict of one: the others of the batch may have gone in before.
+        halts = [verdict for _, verdict in pairs if isinstance(verdict, Parked | Misconfigured)]
+        arrived += _settle(app, connection, [pair for pair in pairs if pair[1] not in halts])
+        if halts:
+            _release(app, [duty for duty, verdict in pairs if verdict in halts], halts[0])
+            ail(app, name, halts[0], app.clock())
+            break
         recover(app, name, app.clock())
     return arrived
+
+
+@contextmanager
+def _held(app: App, duties: Sequence[Duty]) -> Iterator[None]:
+    """Keep the lease while a push goes on: it makes several calls, each of which may take its time."""
+    done = threading.Event()
+
+    def keep() -> None:
+        for _ in range(MOST_LEASES):
+            if done.wait(work.LEASE.total_seconds() / 3):
+                return
+            with write(app.database) as tx:
+                work.extend(tx, outbox, duties, app.clock())
+
+    keeper = threading.Thread(target=keep, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
 
 
 def _claim(app: App, connection: Connection) -> list[Duty]:
@@ -53,7 +86,10 @@ def _push(connection: Connection, leads: Sequence[Lead]) -> Sequence[Pushed | Co
     if not leads:
         return []
     try:
-        return connection.plug_in().push(leads)
+        verdicts = connection.plug_in().push(leads)
+        if len(verdicts) != len(leads):
+            raise ValueError(f"{len(verdicts)} verdicts on {len(leads)} leads")
+        return verdicts
     except ConnectorError:
         raise
     except Exception as error:  # a fault of the connector's own; it must not hold up the leads beside it
@@ -64,14 +100,14 @@ def _push(connection: Connection, leads: Sequence[Lead]) -> Sequence[Pushed | Co
         return [*_push(connection, leads[:middle]), *_push(connection, leads[middle:])]
 
 
-def _settle(
-    app: App, connection: Connection, duties: Sequence[Duty], verdicts: Sequence[Pushed | ConnectorError]
-) -> int:
+def _settle(app: App, connection: Connection, pairs: Sequence[tuple[Duty, Pushed | ConnectorError]]) -> int:
     """Write down how each lead fared, in one transaction."""
     now = app.clock()
+    leads = [duty.lead or "" for duty, verdict in pairs if isinstance(verdict, Pushed)]
 
     def once(tx: Transaction) -> int:
-        pairs = zip(duties, verdicts, strict=True)
+        # Their standing changes, which is otherwise written under this lock alone.
+        lock(tx, [(referral.campaign, referral.advocate) for referral in referrals.find(tx, ids=leads)])
         return sum(_settle_one(tx, connection, duty, verdict, now) for duty, verdict in pairs)
 
     return retrying(app.database, once)
@@ -99,22 +135,24 @@ def _settle_one(
                 created=verdict.created,
             )
         return True
-    again = isinstance(verdict, Transient | Parked | Misconfigured) and now - duty.created_at < PATIENCE
-    due_at = now + backoff(duty.attempt) if again else None
-    if work.settle(tx, outbox, duty, due_at=due_at, error=str(verdict), dead=not again) and not again:
+    again = isinstance(verdict, Transient) and duty.failures < MOST_FAILURES
+    due_at = now + backoff(duty.failures + 1) if again else None
+    if work.settle(tx, outbox, duty, due_at=due_at, error=str(verdict), dead=not again, failed=True) and not again:
         log.warning("connector %s: lead %s is a dead letter: %s", connection.name, lead, verdict)
         _note(tx, "push_failed", duty, now, cause, connector=connection.name, error=str(verdict))
     return False
 
 
 def _release(app: App, duties: Sequence[Duty], error: ConnectorError) -> None:
-    """Give a batch back whose call failed as a whole; none of its leads is to blame, so none dies of it."""
+    """Give leads back whose call failed as a whole; none is to blame, so none dies of it. The connector rests instead.
+
+    Only before the first call of a push is it sure that nothing was applied, so the attempt stays counted but for
+    a quota, which counts as none.
+    """
     now = app.clock()
-    surely_not_applied = isinstance(error, Parked | Misconfigured)
     with write(app.database) as tx:
         for duty in duties:
-            due_at = now if surely_not_applied else now + backoff(min(duty.attempt, 4))
-            work.settle(tx, outbox, duty, due_at=due_at, error=str(error), counted=not surely_not_applied)
+            work.settle(tx, outbox, duty, due_at=now, error=str(error), counted=not isinstance(error, Parked))
 
 
 def _drop(app: App, duties: Sequence[Duty]) -> None:

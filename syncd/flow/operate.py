@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.capture import Refusal
+from syncd.flow.refusal import Refusal
 from syncd.store import referrals, sources, work
 from syncd.store.engine import retrying
 from syncd.store.work import Letter

@@ -54,6 +54,13 @@ def events(tx: Connection, campaign: str, advocate: str) -> list[Event]:
     return [Event(id=r.id, type=r.type, at=r.at, campaign=r.campaign, data=r.data) for r in rows]
 
 
+def last_told(tx: Connection, campaign: str, advocate: str) -> datetime | None:
+    """Tell when the newest event came into an advocate's books."""
+    mine = and_(event.c.campaign == campaign, event.c.advocate == advocate)
+    last: datetime | None = tx.scalar(select(func.max(event.c.received_at)).where(mine))
+    return last
+
+
 def stored_event(tx: Connection, campaign: str, id: str) -> Event | None:
     """Read one event."""
     r = tx.execute(select(event).where(and_(event.c.campaign == campaign, event.c.id == id))).one_or_none()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, or_, select, update
 
 from syncd.contract import RemoteId, RemoteRef, StageFact
 from syncd.store.tables import deal, record, referral
-from syncd.store.work import put
+from syncd.store.work import insert_new, put
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +116,20 @@ def write_deal(tx: Connection, connector: str, lead: str, fact: StageFact, names
     )
 
 
+def expect_deal(tx: Connection, connector: str, id: RemoteId, now: datetime) -> None:
+    """Have a row for a deal that we made and that was gone before it was ever read."""
+    made = and_(record.c.connector == connector, record.c.deal_type == id.type, record.c.deal_id == id.id)
+    for lead in list(tx.scalars(select(record.c.lead).where(made))):
+        keys = {"connector": connector, "deal_type": id.type, "deal_id": id.id, "lead": lead}
+        insert_new(tx, deal, **keys, pipeline="", stage="", at=now, version=0, names=[id.id])
+
+
+def gone(tx: Connection, connector: str, leads: Iterable[str]) -> set[str]:
+    """Tell of which of these leads we know that their records are gone."""
+    known = and_(record.c.connector == connector, record.c.lead.in_(list(leads)), record.c.gone.is_not(None))
+    return set(tx.scalars(select(record.c.lead).where(known)))
+
+
 def mark_gone(tx: Connection, connector: str, id: RemoteId, why: str) -> None:
     """Note that a record can no longer be read."""
     here = and_(deal.c.connector == connector, deal.c.deal_type == id.type, deal.c.deal_id == id.id)
@@ -130,16 +144,18 @@ def mark_gone(tx: Connection, connector: str, id: RemoteId, why: str) -> None:
     tx.execute(update(record).where(whole).values(gone=why))
 
 
-def relink(tx: Connection, connector: str, old: RemoteId, new: RemoteId) -> set[str]:
-    """Follow a merge: whatever pointed to the record `old` points to its survivor, deals keeping their names.
+def relink(tx: Connection, connector: str, part: Literal["person", "deal"], old: RemoteId, new: RemoteId) -> set[str]:
+    """Follow a merge: whatever had the record `old` as its person, or deal, has its survivor; deals keep their names.
 
-    Gives the leads that were touched.
+    One record may be both, as a Lead of Salesforce is until it becomes a contact and an opportunity. Gives the leads
+    that were touched.
     """
-    touched: set[str] = set()
-    for type_, id_ in (("deal_type", "deal_id"), ("person_type", "person_id")):
-        here = and_(record.c.connector == connector, record.c[type_] == old.type, record.c[id_] == old.id)
-        moved = update(record).where(here).values({type_: new.type, id_: new.id, "url": None})
-        touched |= set(tx.scalars(moved.returning(record.c.lead)))
+    type_, id_ = f"{part}_type", f"{part}_id"
+    here = and_(record.c.connector == connector, record.c[type_] == old.type, record.c[id_] == old.id)
+    moved = update(record).where(here).values({type_: new.type, id_: new.id, "url": None})
+    touched = set(tx.scalars(moved.returning(record.c.lead)))
+    if part == "person":
+        return touched
     mine = and_(deal.c.connector == connector, deal.c.deal_type == old.type, deal.c.deal_id == old.id)
     for row in tx.execute(select(deal).where(mine)).all():
         touched.add(row.lead)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
-from syncd.store.tables import history, referral
+from syncd.store.tables import history, outbox, referral
 from syncd.store.work import insert_new
 
 Standing = Literal["captured", "pushed", "in_pipeline", "qualified", "lost", "rejected"]
@@ -86,6 +86,13 @@ def find(
         select(referral).where(*conditions).order_by(referral.c.captured_at.desc(), referral.c.id.desc()).limit(limit)
     )
     return [_referral(row._mapping) for row in tx.execute(query)]
+
+
+def not_owed(tx: Connection, campaign: str, connector: str, *, limit: int) -> list[str]:
+    """List referrals of a campaign that were never owed to a connector; refused ones are no leads."""
+    owed = select(outbox.c.id).where(outbox.c.connector == connector, outbox.c.lead == referral.c.id)
+    wanted = and_(referral.c.campaign == campaign, referral.c.standing != "rejected", ~owed.exists())
+    return list(tx.scalars(select(referral.c.id).where(wanted).order_by(referral.c.id).limit(limit)))
 
 
 def write_standing(tx: Connection, new: Referral) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, func, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, literal, select, update
 
 from syncd.contract import Stage
 from syncd.store.tables import deal, inbox, outbox, record, source
@@ -24,7 +24,7 @@ class Source:
     cursor: str | None
     due_at: datetime | None
     lease: int
-    attempt: int  # failures since it was last well
+    failures: int  # since it was last well
     error: str | None
     created_at: datetime
     sweep_at: datetime | None
@@ -34,6 +34,7 @@ class Source:
     stages: Sequence[Stage]
     polled_at: datetime | None
     ill_since: datetime | None
+    origin: str  # its first name, by which events know it for ever
     skew_ms: int  # the CRM's clock less ours
     paused_at: datetime | None
     paused_until: datetime | None  # None while it is paused: until somebody resumes it
@@ -46,7 +47,13 @@ class Source:
 
 def add(tx: Connection, name: str, now: datetime) -> bool:
     """Begin to keep a source; its first poll is due at once."""
-    return insert_new(tx, source, name=name, due_at=now, sweep_at=now, created_at=now, state="new")
+    if tx.scalar(select(source.c.name).where(source.c.name == name)):
+        return False
+    # A connector that was renamed keeps its events; one that takes its old name later must not get them.
+    taken = set(tx.scalars(select(source.c.origin).where(source.c.origin.startswith(name, autoescape=True))))
+    origin = next(each for each in (name, *(f"{name}~{n}" for n in range(2, len(taken) + 3))) if each not in taken)
+    values = {"due_at": now, "sweep_at": now, "created_at": now, "state": "new", "origin": origin}
+    return insert_new(tx, source, name=name, **values)
 
 
 def get(tx: Connection, name: str) -> Source | None:
@@ -95,19 +102,14 @@ def rename(tx: Connection, old: str, new: str) -> bool:
         tx.execute(update(table).where(table.c.connector == old).values(connector=new))
     tx.execute(update(inbox).where(inbox.c.source == old).values(source=new))
     # Keys carry the connector's name, so that a later duty for the same lead finds them.
-    for table in (outbox, inbox):
-        for prefix in (f"push:{old}:", f"{old}:"):
-            renamed = prefix.replace(old, new, 1) + "%"
-            tx.execute(
-                update(table)
-                .where(table.c.key.startswith(prefix, autoescape=True))
-                .values(key=func.replace(table.c.key, prefix, renamed[:-1]))
-            )
+    for table, was, is_ in ((outbox, f"push:{old}:", f"push:{new}:"), (inbox, f"{old}:", f"{new}:")):
+        renamed = literal(is_) + func.substr(table.c.key, len(was) + 1)
+        tx.execute(update(table).where(table.c.key.startswith(was, autoescape=True)).values(key=renamed))
     return True
 
 
 def _source(row: RowMapping) -> Source:
-    values = dict(row)
+    values = {name: row[name] for name in Source.__dataclass_fields__}
     values["stages"] = tuple(
         Stage(pipeline=pipeline, id=id, label=label, outcome=outcome)
         for pipeline, id, label, outcome in values["stages"] or ()

@@ -64,8 +64,9 @@ def _work_columns() -> list[Column[object]]:
         Column("due_at", Instant, index=True),  # when it wants attention; NULL = closed
         Column("lease", BigInteger, nullable=False, server_default="0"),  # the fencing number
         Column("attempt", Integer, nullable=False, server_default="0"),  # calls begun that may have had an effect
+        Column("failures", Integer, nullable=False, server_default="0"),  # of them, those that this row is to blame for
         Column("error", Text),  # what the last attempt ended with
-        Column("created_at", Instant, nullable=False),  # or since when it is tried anew
+        Column("created_at", Instant, nullable=False),
     ]
 
 
@@ -86,7 +87,7 @@ token = Table(  # who may use the API
     Column("revoked_at", Instant),
 )
 
-participant = Table(  # a person; the only table with names and addresses
+participant = Table(  # a person; beside it only deliveries that are not decided, and dead letters, hold an address
     "participant",
     metadata,
     Column("id", String(40), primary_key=True),
@@ -216,6 +217,7 @@ source = Table(  # a configured connector as something to poll
     Column("stages", JSON),  # [pipeline, id, label, outcome] as last read, to show names
     Column("polled_at", Instant),
     Column("ill_since", Instant),
+    Column("origin", String(48), nullable=False, unique=True),  # its first name, by which events know it for ever
     Column("skew_ms", BigInteger, nullable=False, server_default="0"),  # the CRM's clock less ours
     Column("paused_at", Instant),  # since when people want it to make no calls
     Column("paused_until", Instant),  # until when; NULL = until they say so

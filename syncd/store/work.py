@@ -31,6 +31,7 @@ class Duty:
     payload: Mapping[str, Any] = field(repr=False)
     lease: int
     attempt: int  # this one included
+    failures: int  # those before that this row was to blame for
     created_at: datetime
 
 
@@ -79,18 +80,28 @@ def settle(
     error: str | None = None,
     dead: bool = False,
     counted: bool = True,
+    failed: bool = False,
 ) -> bool:
     """Close a claimed row, or let it fall due again at `due_at`. False, and no change, if its lease was lost.
 
-    `counted=False` takes the attempt back: the call surely had no effect.
+    `counted=False` takes the attempt back: the call surely had no effect. `failed` says that this row is to blame.
     """
     values: dict[str, Any] = {"due_at": due_at, "error": error, "dead": dead}
     if not counted:
         values["attempt"] = table.c.attempt - 1
+    if failed:
+        values["failures"] = table.c.failures + 1
     if due_at is None and not dead:
         values["payload"] = {}  # what is done needs no copy of what it carried
     held = and_(table.c.id == duty.id, table.c.lease == duty.lease)
     return tx.execute(update(table).where(held).values(**values)).rowcount == 1
+
+
+def extend(tx: Connection, table: Table, duties: Iterable[Duty], now: datetime) -> None:
+    """Hold claimed rows for another lease, as long work on them goes on; rows whose lease was lost stay as they are."""
+    for duty in duties:
+        held = and_(table.c.id == duty.id, table.c.lease == duty.lease)
+        tx.execute(update(table).where(held).values(due_at=now + LEASE))
 
 
 def owe(
@@ -116,6 +127,18 @@ def owe(
         due_at=due_at,
         created_at=now,
     )
+
+
+def owe_push(tx: Connection, *, connector: str, lead: str, campaign: str, now: datetime) -> bool:
+    """Owe a lead to a connector, once."""
+    key, payload = f"push:{connector}:{lead}", {"campaign": campaign}
+    return owe(tx, key=key, kind="push", connector=connector, lead=lead, payload=payload, due_at=now, now=now)
+
+
+def effects_of(tx: Connection, advocate: str) -> set[str]:
+    """List the keys of the effects that an advocate's books have had so far."""
+    mine = and_(outbox.c.lead == advocate, outbox.c.kind == "effect")
+    return set(tx.scalars(select(outbox.c.key).where(mine)))
 
 
 def told(
@@ -147,10 +170,12 @@ def set_timer(
     tx: Connection, *, key: str, source: str, payload: Mapping[str, Any], at: datetime | None, now: datetime
 ) -> None:
     """Have the books named by `payload` looked at again at `at`, and at no other time."""
-    values = {"due_at": at, "payload": dict(payload), "attempt": 0, "error": None}
+    # Its age counts from when it is due: it may have been set weeks before.
+    values = {"due_at": at, "payload": dict(payload), "attempt": 0, "failures": 0, "error": None, "dead": False}
+    values |= {"created_at": at or now}
     if at is None:
         tx.execute(update(inbox).where(inbox.c.key == key).values(due_at=None))
-    elif not insert_new(tx, inbox, key=key, kind="timer", source=source, created_at=now, dead=False, **values):
+    elif not insert_new(tx, inbox, key=key, kind="timer", source=source, **values):
         # A new lease number: whoever works on the timer that is replaced must not close this one.
         tx.execute(update(inbox).where(inbox.c.key == key).values(lease=inbox.c.lease + 1, **values))
 
@@ -209,7 +234,7 @@ def revive(tx: Connection, letter: Letter, now: datetime) -> bool:
     """Have a dead letter tried again, from now on as long as a new one; False if it is dead no more."""
     table = outbox if letter.box == "outbox" else inbox
     dead = and_(table.c.id == letter.id, table.c.dead)
-    again = {"due_at": now, "dead": False, "attempt": 0, "created_at": now}
+    again = {"due_at": now, "dead": False, "attempt": 0, "failures": 0}
     return tx.execute(update(table).where(dead).values(**again)).rowcount == 1
 
 
@@ -224,7 +249,7 @@ def forget(tx: Connection, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` rows of the inbox that came before a time and are closed; dead letters stay."""
     old = and_(inbox.c.due_at.is_(None), inbox.c.dead.is_(False), inbox.c.created_at < before)
     some = select(inbox.c.id).where(old).limit(limit)
-    return tx.execute(delete(inbox).where(inbox.c.id.in_(some))).rowcount
+    return tx.execute(delete(inbox).where(old, inbox.c.id.in_(some))).rowcount
 
 
 def waiting(tx: Connection, table: Table, party: str) -> tuple[int, int]:
@@ -264,5 +289,6 @@ def _duty(row: RowMapping, table: Table) -> Duty:
         payload=row["payload"],
         lease=row["lease"],
         attempt=row["attempt"],
+        failures=row["failures"],
         created_at=row["created_at"],
     )

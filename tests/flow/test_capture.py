@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from syncd.contract import Person
-from syncd.flow.capture import Captured, Invitation, Refusal, capture, enrol
+from syncd.flow.capture import Captured, Invitation, capture, enrol
+from syncd.flow.refusal import Refusal
 from tests.flow.world import World
 
 

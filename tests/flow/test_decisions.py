@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from syncd.flow.capture import Refusal
 from syncd.flow.decide import decide
 from syncd.flow.decisions import Decision, decide_now
+from syncd.flow.refusal import Refusal
 from syncd.flow.tidy import tidy
 from syncd.store import work
 from syncd.store.engine import read, write
@@ -82,7 +82,7 @@ def test_a_delivery_that_comes_before_its_referral_is_kept_and_applied(world: Wo
 def test_a_delivery_for_nobody_is_a_dead_letter_after_three_days(world: World) -> None:
     deliver_webhook(world, email="nobody@example.com")
 
-    for _ in range(80):
+    for _ in range(90):
         world.clock.move(hours=1)
         decide(world.app)
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from syncd.contract import Rejected
-from syncd.flow.capture import Refusal
 from syncd.flow.operate import discard, pause, resume, retry
+from syncd.flow.refusal import Refusal
 from syncd.store import work
 from syncd.store.engine import read
 from syncd.store.work import Letter

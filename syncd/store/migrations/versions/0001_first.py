@@ -99,6 +99,7 @@ def _create_tables() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("lease", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("dead", sa.Boolean(), nullable=False),
@@ -140,6 +141,7 @@ def _create_tables() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("lease", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("dead", sa.Boolean(), nullable=False),
@@ -219,6 +221,7 @@ def _create_tables() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("lease", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("sweep_at", sa.BigInteger(), nullable=True),
@@ -228,11 +231,13 @@ def _create_tables() -> None:
         sa.Column("stages", sa.JSON(), nullable=True),
         sa.Column("polled_at", sa.BigInteger(), nullable=True),
         sa.Column("ill_since", sa.BigInteger(), nullable=True),
+        sa.Column("origin", sa.String(length=48), nullable=False),
         sa.Column("skew_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
         sa.Column("paused_by", sa.String(length=120), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
+        sa.UniqueConstraint("origin", name=op.f("uq_source_origin")),
     )
     op.create_index(op.f("ix_source_due_at"), "source", ["due_at"], unique=False)
     op.create_table(

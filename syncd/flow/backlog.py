@@ -1,0 +1,27 @@
+"""Backlog: what was captured before its campaign had a connector is owed to that connector too."""
+
+from __future__ import annotations
+
+from syncd.flow.app import App
+from syncd.store import referrals, work
+from syncd.store.engine import write
+
+AT_ONCE = 1000  # leads in one transaction, so that nobody waits long for the database
+
+
+def catch_up(app: App) -> int:
+    """Owe every referral to every connector of its campaign, if that has not been done; tell how many it were."""
+    total = 0
+    for campaign in app.config.campaigns.values():
+        for connector in campaign.connectors:
+            while not app.stopping.is_set():
+                now = app.clock()
+                with write(app.database) as tx:
+                    missing = referrals.not_owed(tx, campaign.id, connector, limit=AT_ONCE)
+                    for lead in missing:
+                        work.owe_push(tx, connector=connector, lead=lead, campaign=campaign.id, now=now)
+                total += len(missing)
+                if len(missing) < AT_ONCE:
+                    break
+            app.nudge(connector)
+    return total
