@@ -34,11 +34,11 @@ class Failure(click.ClickException):
 
 def explained(error: Exception) -> Failure:
     """Put an error into a sentence, without a traceback and without anything that may be secret."""
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import DataError, DBAPIError
 
     from syncd.config import ConfigError
     from syncd.contract import ConnectorError
-    from syncd.flow.capture import Refusal
+    from syncd.flow.refusal import Refusal
     from syncd.redaction import redact
     from syncd.store.engine import UnusableDatabase
 
@@ -51,6 +51,10 @@ def explained(error: Exception) -> Failure:
             return Failure(f"error: {error}", DATA if error.reason in _UNUSABLE else FAILED)
         case ConnectorError():
             return Failure(f"error: {redact(str(error))}", connector_code(error))
+        case DataError():
+            return Failure("error: a value is too long, or of a form that the database cannot hold", DATA)
+        case DBAPIError() if "not a database" in str(error.orig):
+            return Failure("error: database: the file is there, and is no SQLite database", CONFIG)
         case DBAPIError():
             cause = redact(str(error.orig).partition("\n")[0])
             return Failure(f"error: the database did not do what was asked: {cause}; try again", AGAIN)

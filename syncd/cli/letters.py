@@ -106,6 +106,7 @@ def _duty(letter: Letter) -> Duty:
         payload=letter.payload,
         lease=0,
         attempt=letter.attempt,
+        failures=0,
         created_at=letter.created_at,
     )
 

@@ -8,9 +8,11 @@ import click
 
 from syncd.cli.errors import AGAIN, CONFIG, OK, UNREACHABLE, counted
 from syncd.flow.app import App
+from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
+from syncd.flow.tidy import tidy
 from syncd.store import sources
 from syncd.store.engine import read
 
@@ -20,6 +22,8 @@ _CODES = {"misconfigured": CONFIG, "failing": UNREACHABLE, "parked": AGAIN}
 def once(app: App) -> int:
     """Push, read and decide until nothing is due; give the exit code of the sickest connector."""
     done: Counter[str] = Counter()
+    catch_up(app)
+    tidy(app)
     while not app.stopping.is_set():
         before = done.total()
         for name in app.connections:

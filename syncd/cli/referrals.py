@@ -120,7 +120,7 @@ def add(
       syncd referrals add --campaign spring-2026 --advocate anna@example.com --friend mei@example.com
     """
     from syncd.cli.installation import installation, operator
-    from syncd.cli.people import named
+    from syncd.cli.people import checked, named
     from syncd.contract import Person
     from syncd.flow.capture import Invitation, capture
 
@@ -134,7 +134,7 @@ def add(
         channel=channel,
     )
     with installation(ctx.obj) as app:
-        captured = capture(app, invitation, cause=operator())
+        captured = capture(app, checked(invitation), cause=operator())
     referral = captured.referral
     click.echo(referral.id)
     told = f"rejected: {referral.reason}" if referral.standing == "rejected" else "captured"

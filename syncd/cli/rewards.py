@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from syncd.flow.app import App
 
+STATUSES = ("pending", "available", "fulfilled", "void", "reversed", "clawed_back", "expired")
 COLUMNS = (
     "recipient",
     "name",
@@ -41,7 +42,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--campaign", help="Of this campaign only.")
-@click.option("--status", help="In this state only, such as pending or available.")
+@click.option("--status", type=click.Choice(STATUSES), help="In this state only.")
 @click.option("--recipient", metavar="ID|EMAIL", help="Of this participant only.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many at the most.")
 @format_option

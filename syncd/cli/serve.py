@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise Failure(f"error: server.listen: {host} is no address of this machine", CONFIG) from error
         told = f"error: cannot listen on {host}:{port}: {error.strerror}; is another syncd running? see server.listen"
         raise Failure(told, AGAIN) from error
     return listener

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.capture import Invitation, Refusal, capture, enrol
+from syncd.flow.capture import capture, enrol
 from syncd.flow.decisions import Decision, Verdict, decide_now
+from syncd.flow.refusal import Refusal
 from syncd.store import access, books, referrals
 from syncd.store.access import Token
 from syncd.store.engine import read, retrying
@@ -58,18 +59,11 @@ def refer(
     response: Response,
 ) -> models.ReferralGiven:
     """Refer a friend: 201 if the referral is new, 200 if it was there."""
-    invitation = Invitation(
-        friend=taken.friend.person(),
-        code=taken.code,
-        campaign=taken.campaign,
-        advocate=taken.advocate.person() if taken.advocate else None,
-        channel=taken.channel,
-    )
     if key is not None:
         key = f"key:{key}"
     elif taken.external_id is not None:
         key = f"ext:{taken.campaign or taken.code}:{taken.external_id}"
-    captured = capture(app, invitation, cause=f"api:{caller.name}", key=key)
+    captured = capture(app, taken.invitation(), cause=f"api:{caller.name}", key=key)
     response.status_code = 201 if captured.created else 200
     return models.ReferralGiven.of(captured.referral)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.contract import Person
+from syncd.flow.capture import Invitation
 from syncd.redaction import redact
 from syncd.store.books import Booked
 from syncd.store.referrals import Change, Referral, Standing
@@ -50,6 +51,16 @@ class ReferralTaken(Taken):
     advocate: PersonTaken | None = None
     channel: Id | None = None
     external_id: ExternalId | None = None
+
+    def invitation(self) -> Invitation:
+        """Give what is asked for."""
+        return Invitation(
+            friend=self.friend.person(),
+            code=self.code,
+            campaign=self.campaign,
+            advocate=self.advocate.person() if self.advocate else None,
+            channel=self.channel,
+        )
 
 
 class AdvocateTaken(PersonTaken):

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from syncd.flow.capture import Refusal
+from syncd.flow.refusal import Refusal
 from syncd.redaction import redact
 from syncd.web.strict_json import BadJson
 

@@ -85,7 +85,7 @@ def test_what_cannot_be_added_is_refused_with_a_sentence(place: Place) -> None:
 
     refused(place.call(*friend), 2, "name who referred the friend")
     refused(place.call(*friend, "--code", "NONE"), 65, "no campaign knows this referral code")
-    refused(place.call("referrals", "add", *ANNA, "--friend", "nobody"), 65, "an e-mail address is needed")
+    refused(place.call("referrals", "add", *ANNA, "--friend", "nobody"), 65, "this is not one e-mail address")
 
 
 def test_lists_can_be_narrowed_and_cut(place: Place) -> None:
@@ -109,6 +109,22 @@ def test_a_referral_is_shown_with_its_history_in_sentences(place: Place) -> None
     assert [line["what"].split()[0] for line in data["history"]] == ["captured", "decided", "qualified"]
     assert {line["cause"] for line in data["history"]} == {operator()}
     assert (data["standing"], data["email"]) == ("qualified", "mei@example.com")
+
+
+@pytest.mark.parametrize(
+    ("friend", "more"),
+    [
+        ("mei;bcc@example.com", ()),
+        ("<mei@example.com", ()),
+        ("mei@example.com", ("--first-name", "Mei\nBcc: x@example.com")),
+        ("mei@example.com", ("--channel", "x" * 100)),
+    ],
+)
+def test_a_referral_is_held_to_what_the_api_takes(place: Place, friend: str, more: tuple[str, ...]) -> None:
+    called = place.call(
+        "referrals", "add", "--campaign", "spring", "--advocate", "anna@example.com", "--friend", friend, *more
+    )
+    refused(called, 65, "error: ")
 
 
 def test_a_referral_that_is_not_there_cannot_be_shown(place: Place) -> None:
@@ -140,13 +156,12 @@ def test_a_decision_that_names_nothing_or_two_things_is_refused(place: Place) ->
     refused(place.call("referrals", "qualify", "ref_none"), 1, "no referral matches")
 
 
-def test_a_decision_that_changes_nothing_is_no_success(place: Place) -> None:
-    """As where the campaign is no longer configured, so that no rules say what a decision is worth."""
+def test_a_decision_on_a_campaign_that_is_not_configured_any_more_is_refused(place: Place) -> None:
     id = add(place)
     campaign = place.folder / "spring.yaml"
     campaign.write_text(campaign.read_text().replace("campaign: spring", "campaign: autumn"))
 
-    refused(place.call("referrals", "qualify", id), 1, f"by the campaign's rules {id} is captured")
+    refused(place.call("referrals", "qualify", id), 65, "campaign is not configured any more")
 
 
 def test_a_person_at_a_terminal_is_asked_first(place: Place) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from syncd.cli.errors import explained
 from syncd.config import ConfigError, Problem
 from syncd.contract import ConnectorError, Misconfigured, Parked, Rejected, Transient, Unauthorized
-from syncd.flow.capture import Refusal
+from syncd.flow.refusal import Refusal
 from syncd.store.engine import UnusableDatabase
 
 PROBLEM = Problem(file="syncd.yaml", line=3, col=5, message="unknown key 'naem'")
