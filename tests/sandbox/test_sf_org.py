@@ -203,3 +203,39 @@ def test_a_stamp_is_of_whole_seconds_and_moves_with_every_write(sf: SfClient, cl
     [row] = sf.rows("SELECT CreatedDate, LastModifiedDate, SystemModstamp FROM Lead")
 
     assert [value[17:23] for value in row.values()] == ["00.000", "02.000", "02.000"]
+    assert sf.rows("SELECT Id FROM Lead WHERE CreatedDate > 2026-11-24T09:00:00Z") == []
+
+
+def test_what_belongs_to_a_record_goes_to_the_bin_and_comes_back_with_it(sf: SfClient, org: Org) -> None:
+    deal = org.open_deal(sf.lead("r1"))
+    contact = sf.values("SELECT ContactId FROM OpportunityContactRole")[0]
+    seen = []
+
+    def look() -> None:
+        kinds = ("OpportunityContactRole", "OpportunityHistory")
+        seen.append([len(sf.rows(f"SELECT Id FROM {kind}")) for kind in kinds])
+
+    for step in (org.archive, org.restore):
+        for kind, id_ in (("Opportunity", deal), ("Contact", contact)):
+            step(kind, id_)
+            look()
+
+    assert seen == [[0, 0], [0, 0], [0, 1], [1, 1]]
+
+
+def test_a_conversion_that_fails_leaves_nothing_behind(sf: SfClient, org: Org) -> None:
+    sf.call("POST", "/sobjects/Contact", {"LastName": "Ito", "Referral_Id__c": "r1"})
+    lead = sf.lead("r1")
+
+    with pytest.raises(Refusal, match="DUPLICATE_VALUE"):
+        org.convert_lead(lead)
+
+    assert sf.rows("SELECT Id FROM Account") == []
+    assert org.is_open(lead)
+
+
+def test_a_reference_of_15_characters_leads_where_that_of_18_does(sf: SfClient) -> None:
+    contact = sf.call("POST", "/sobjects/Contact", {"LastName": "Ito"}).json()["id"]
+    deal = sf.opportunity("r1", ContactId=contact[:15])
+
+    assert sf.values(f"SELECT OpportunityId FROM OpportunityContactRole WHERE ContactId = '{contact}'") == [deal]

@@ -115,6 +115,7 @@ def test_a_relationship_is_followed_once(sf: SfClient, org: Org) -> None:
         ("SELECT Id FROM Lead WHERE CreatedDate > 2026-13-01T00:00:00Z", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead WHERE CreatedDate > 2026-11-01T00:00:00", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead WHERE CreatedDate = TODAY", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Opportunity WHERE Amount > 5AND Amount < 6", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead LIMIT 1.5", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead LIMIT 1 ORDER BY Id", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead GROUP BY Status", "MALFORMED_QUERY"),
@@ -329,7 +330,7 @@ def test_a_uri_that_is_too_long_is_refused(sf: SfClient) -> None:
     longest, longer = (f"{start}{'x' * (size - len(start))}" for size in (16_384, 16_385))
 
     assert code(sf.call("GET", longest)) == (400, "MALFORMED_QUERY")
-    assert sf.call("GET", longer).status_code == 414
+    assert code(sf.call("GET", longer)) == (414, "URI_TOO_LONG")
 
 
 def test_what_is_not_simulated_says_so_with_the_routes_that_are(
