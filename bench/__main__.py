@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench import calls, lag
+from bench import calls, isolation, lag
 
 calls.main()
 lag.main()
+isolation.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,7 +13,7 @@ from syncd.contract import ConnectorSettings, Gone, RemoteId, RemoteRef, StageFa
 from syncd.flow.app import App
 from syncd.flow.book import Entry
 from syncd.flow.facts import micros
-from syncd.store import records, referrals, sources
+from syncd.store import books, records, referrals, sources
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral
 from syncd_rules import Event, Program
@@ -85,7 +86,10 @@ def stage_entries(
                 at = max(at, events[-1].at + TICK)  # several stages of one second came one after another
             if stage is not None:
                 what = f"{step.pipeline}/{step.stage}@{step.version}" + (f":{micros(now)}" if returned else "")
-                events += [_event(origin, referral, fact.ref.deal, name, what, stage, at) for name in names]
+                new = [_event(origin, referral, fact.ref.deal, name, what, stage, at) for name in names]
+                # What is booked keeps its time, and what follows comes later, whichever clock was set in between.
+                kept = books.stored_event(tx, referral.campaign, new[0].id)
+                events += [replace(it, at=kept.at) for it in new] if kept else new
         yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
 
 

@@ -2,43 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from syncd.sandbox.crm import CrmModel
+from syncd.sandbox.crm import Found
+from syncd.sandbox.market import Market
 from syncd.sandbox.tally import Tally
+from syncd.sandbox.team import Team
+
+MILESTONE, FRIENDS, MOST = "three-friends", 3, 5
+"""The milestone of campaign.yaml: its id, how many friends it takes, and how often it is reached at the most."""
+
+_STANDING = frozenset({"pending", "available", "fulfilled"})
 
 
-def faults(tally: Tally, crm: CrmModel, status: Mapping[str, Any]) -> list[str]:
-    """Say everything that does not hold, a sentence each; nothing if all is well."""
-    wanted = tally.captured - tally.rejected
-    found = [f"{len(wanted - tally.pushed)} leads never reached the CRM"] if wanted - tally.pushed else []
-    found += not_once(crm, tally.pushed)
+def unsettled(tally: Tally, market: Market) -> list[str]:
+    """Say in what the daemon does not yet agree with the CRMs and the shop, which is no fault before it had time."""
+    found = [f"{len(missing)} leads never reached {name}" for name in market.teams if (missing := tally.unpushed(name))]
+    if tally.guests:  # of their friends and decisions only they know what is true
+        return found
+    won, told = market.won(), set(tally.qualified)
+    found += [f"{referral} is won and not qualified" for referral in sorted(won - told)]
+    found += [f"{referral} is qualified and not won" for referral in sorted(told - won)]
+    due = _milestones_due(won, market)
+    reached = {(who, number) for who, name, number in tally.milestones if name == MILESTONE}
+    found += [f"milestone {number} of {who} is due and not reached" for who, number in sorted(due - reached)]
+    found += [f"milestone {number} of {who} is reached and not due" for who, number in sorted(reached - due)]
+    return found
+
+
+def faults(tally: Tally, market: Market, status: Mapping[str, Any], *, settled: bool = True) -> list[str]:
+    """Say everything that does not hold, a sentence each; nothing if all is well.
+
+    Without `settled` only what may not be at any moment is looked for.
+    """
+    found = [*unsettled(tally, market), *_wrong_rewards(tally, market)] if settled else []
+    for name, team in market.teams.items():
+        found += not_once(name, team, tally.pushed[name])
     found += tally.twice
     if not status["ledger"]["balanced"]:
         found.append("the ledger does not balance")
+    for party in (*status["connectors"], *status["senders"]):
+        dead = sum(party[box]["dead"] for box in ("outbox", "inbox") if box in party)
+        found += [f"{dead} dead letters of {party['name']}"] if dead else []
     return found
 
 
-def not_once(crm: CrmModel, referrals: Iterable[str]) -> list[str]:
-    """Count the contacts and deals of each referral in the CRM itself; name those that are not there exactly once."""
+def not_once(account: str, team: Team, referrals: Iterable[str]) -> list[str]:
+    """Count the records of each referral in the CRM itself; name those that are not there exactly once.
+
+    A record that was merged into another is that other one; one in the bin is there.
+    """
     found = []
     for referral in sorted(referrals):
-        for kind in ("contacts", "deals"):
-            number = len(crm.having(kind, "referral_id", referral))
-            if number != 1:
-                found.append(f"{referral} is in the CRM as {number} {kind}")
+        numbers = Counter(kind for kind, _ in _survivors(team.humans.of_referral(referral)))
+        for kind in sorted(team.made | numbers.keys()):
+            if numbers[kind] != 1:
+                found.append(f"{referral} is in {account} as {numbers[kind]} {kind}")
     return found
 
 
-def summary(tally: Tally, wrong: Iterable[str], *, balanced: bool) -> list[str]:
+def _survivors(found: Sequence[Found]) -> set[tuple[str, str]]:
+    """Follow merges, also of what was merged before; give type and id of what is left."""
+    into = {(it.type, it.id): (it.type, it.merged_into) for it in found if it.merged_into}
+    left: set[tuple[str, str]] = {(it.type, it.id) for it in found}
+    while merged := left & into.keys():
+        left = left - merged | {into[it] for it in merged}
+    return left
+
+
+def summary(tally: Tally, accounts: Iterable[str], wrong: Iterable[str], *, balanced: bool) -> list[str]:
     """Give the lines that end the story."""
-    wrong = list(wrong)
-    once = "no" if any("in the CRM" in each for each in wrong) else "yes"
+    wrong, names = list(wrong), list(accounts)
     ways = ", ".join(f"{name} {tally.by(name)}" for name in ("poll", "sweep", "webhook"))
     return [
-        f"leads      {len(tally.captured)} captured, {len(tally.pushed)} in the CRM; each once: {once}",
+        f"captured   {len(tally.captured)} leads",
+        *(_of_account(tally, name, wrong) for name in names),
         f"qualified  {len(tally.qualified)}: by {ways}",
         f"rewards    {len(tally.milestones)} milestones; ledger balanced: {'yes' if balanced else 'no'}",
         *(f"WRONG      {each}" for each in wrong),
+    ]
+
+
+def _of_account(tally: Tally, name: str, wrong: Iterable[str]) -> str:
+    once = "no" if any(f" is in {name} as " in each for each in wrong) else "yes"
+    wins = ", ".join(f"{way} {tally.by(way, name)}" for way in ("poll", "sweep"))
+    return f"{name:<10} {len(tally.pushed[name])} leads, each once: {once}; wins by {wins}"
+
+
+def _milestones_due(won: Iterable[str], market: Market) -> set[tuple[str, int]]:
+    """Reckon from what is true which (advocate, number) of the milestone must stand."""
+    codes = Counter(it.advocate.code for referral in won if (it := market.story.friends.get(referral)))
+    times = {who: min(codes[it.code] // FRIENDS, MOST) for who, it in market.story.advocates.items()}
+    return {(who, number) for who, most in times.items() for number in range(1, most + 1)}
+
+
+def _wrong_rewards(tally: Tally, market: Market) -> list[str]:
+    """Hold the rewards that stand against those that are due, of advocates and of friends."""
+    if tally.guests:
+        return []
+    won = market.won()
+    standing = Counter(rule for (_, rule, _), state in tally.rewards.items() if state in _STANDING)
+    due = {MILESTONE: len(_milestones_due(won, market)), "welcome": len(won)}
+    return [
+        f"{standing[it]} rewards of {it} stand, {number} are due"
+        for it, number in due.items()
+        if standing[it] != number
     ]

@@ -1,31 +1,34 @@
-"""Where the people act: friends come through the API, the sales team works in the CRM, the shop sends deliveries."""
+"""Where the people act: friends come through the API, sales teams work in the CRMs, the shop sends deliveries."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncd.sandbox import sales
 from syncd.sandbox.client import Client
-from syncd.sandbox.crm import CrmModel
 from syncd.sandbox.people import Advocate, Friend, advocates, friends
 from syncd.sandbox.place import CAMPAIGN
-from syncd.sandbox.sales import Move, Purchase
+from syncd.sandbox.sales import Fate, Move, Purchase
 from syncd.sandbox.story import Story
+from syncd.sandbox.team import Team
+
+LATER = 900.0  # seconds of the people's own time after which a move is tried again whose deal was in the bin
 
 
 @dataclass(kw_only=True)
-class _Deal:
-    """A lead that the CRM has, and what is still to become of it."""
+class Case:
+    """A friend's lead in the CRM in which it is worked, and what is still to become of it."""
 
     referral: str
-    contact: str
-    deal: str
-    plan: Iterator[Move | Purchase]
+    account: str
+    person: str
+    deals: list[str]  # the last one is the one that is worked
+    plan: Iterator[Move | Purchase] = field(repr=False)
 
 
 @dataclass(kw_only=True)
@@ -34,10 +37,12 @@ class Market:
 
     seed: int
     client: Client
-    crm: CrmModel
+    teams: Mapping[str, Team]  # by account
     story: Story
-    leads: set[str] = field(default_factory=set)  # referrals of which the sales team knows
-    _due: list[tuple[float, int, Move | Purchase, _Deal]] = field(default_factory=list)  # a heap
+    deck: Sequence[Fate] = sales.MIXED
+    cases: dict[str, Case] = field(default_factory=dict)  # by referral
+    bought: set[str] = field(default_factory=set)  # referrals whose friends have bought in the shop
+    _due: list[tuple[float, int, Move | Purchase, Case]] = field(default_factory=list)  # a heap
     _order: Iterator[int] = field(default_factory=itertools.count)
     _coming: Iterator[Friend] = field(init=False)
     _next: Friend = field(init=False)
@@ -57,22 +62,63 @@ class Market:
             self._refer(self._next)
             self._next = next(self._coming)
         while self._due and self._due[0][0] <= now:
-            _, _, step, deal = heapq.heappop(self._due)
-            if isinstance(step, Purchase):
-                self._buy(deal, at)
+            _, _, step, case = heapq.heappop(self._due)
+            try:
+                self._do(step, case, at)
+            except KeyError:  # the deal is in the bin
+                self._put(now + LATER, step, case)
             else:
-                self._move(step, deal)
-            self._schedule(deal, now)
+                self._schedule(case, now)
 
-    def lead_arrived(self, referral: str, contact: str, deal: str, now: float) -> None:
-        """Let the sales team find a new lead in the CRM."""
-        self.leads.add(referral)
-        plan = iter(sales.plan(self.seed, self.story.number(referral)))
-        self._schedule(_Deal(referral=referral, contact=contact, deal=deal, plan=plan), now)
+    def lead_arrived(self, account: str, referral: str, person: str, deal: str, now: float) -> None:
+        """Let the sales team find a new lead, if it is in this CRM that they work with it."""
+        number = self.story.number(referral)
+        if sales.worked_in(self.seed, number, list(self.teams)) == account:
+            plan = iter(sales.plan(self.seed, number, self.deck))
+            case = Case(referral=referral, account=account, person=person, deals=[deal], plan=plan)
+            self.cases[referral] = case
+            self._schedule(case, now)
 
-    def _schedule(self, deal: _Deal, now: float) -> None:
-        if step := next(deal.plan, None):
-            heapq.heappush(self._due, (now + step.after, next(self._order), step, deal))
+    # --- what troubles need ---
+
+    def email_to_come(self) -> str:
+        """Tell the address of the friend who comes next."""
+        return self._next.email
+
+    def send_next_from(self, company: str) -> None:
+        """Let the friend who comes next be of a company."""
+        self._next = replace(self._next, company=company)
+
+    def win_again(self, case: Case, now: float) -> None:
+        """Let a deal that is open again be won some time later."""
+        self._put(now + LATER, Move(after=0.0, to="won"), case)
+
+    # --- how the friends fare in truth ---
+
+    def won(self) -> set[str]:
+        """Name the referrals that have done the qualifying thing, as the CRMs and the shop know it."""
+        return self.bought | {case.referral for case in self.cases.values() if self._is_won(case)}
+
+    def _is_won(self, case: Case) -> bool:
+        return any(self.teams[case.account].outcome(deal) == "won" for deal in case.deals)
+
+    # --- inside ---
+
+    def _schedule(self, case: Case, now: float) -> None:
+        if step := next(case.plan, None):
+            self._put(now + step.after, step, case)
+
+    def _put(self, at: float, step: Move | Purchase, case: Case) -> None:
+        heapq.heappush(self._due, (at, next(self._order), step, case))
+
+    def _do(self, step: Move | Purchase, case: Case, at: datetime) -> None:
+        if isinstance(step, Purchase):
+            self._buy(case, at)
+            return
+        team = self.teams[case.account]
+        if step.new_deal:
+            case.deals.append(team.open_deal(case.person))
+        case.deals[-1] = team.move(case.deals[-1], step.to, step.amount)
 
     def _join(self, who: Advocate) -> str:
         body = {
@@ -99,14 +145,9 @@ class Market:
         answer = self.client.post("/api/v1/referrals", body)
         self.story.expect(answer["id"], answer.get("friend"), who)
 
-    def _move(self, move: Move, deal: _Deal) -> None:
-        if move.new_deal:
-            deal.deal = self.crm.open_deal(deal.contact, name="A second try", stage=move.stage)
-        values = {"amount": move.amount, "deal_currency_code": "EUR"} if move.amount else {}
-        self.crm.edit("deals", deal.deal, dealstage=move.stage, **values)
-
-    def _buy(self, deal: _Deal, at: datetime) -> None:
-        friend = self.story.friends.get(deal.referral)
-        who = {"email": friend.email, "code": friend.advocate.code} if friend else {"referral": deal.referral}
+    def _buy(self, case: Case, at: datetime) -> None:
+        friend = self.story.friends.get(case.referral)
+        who = {"email": friend.email, "code": friend.advocate.code} if friend else {"referral": case.referral}
         body = json.dumps({"type": "referral.qualified", "data": who}).encode()
-        self.client.deliver(f"order-{self.story.number(deal.referral)}", body, at)
+        self.client.deliver(f"order-{self.story.number(case.referral)}", body, at)
+        self.bought.add(case.referral)

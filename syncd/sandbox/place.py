@@ -1,43 +1,39 @@
-"""The folder of a sandbox: a configuration like any other, but for a `base_url` that is on this machine."""
+"""The folder of a sandbox: a configuration like any other, but for addresses that are on this machine."""
 
 from __future__ import annotations
 
 import base64
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from syncd.sandbox.team import teams
+
 CONNECTOR, SENDER, CAMPAIGN = "hubspot", "shop", "sandbox"
 
 _YAML = """\
-# Written by `syncd sandbox`. The CRM behind base_url ends with it.
+# Written by `syncd sandbox`. The CRMs behind base_url end with it.
 database: sqlite:///syncd.db
 server: {{listen: "127.0.0.1:{port}"}}
 connectors:
-  - name: {connector}
-    type: hubspot
-    token: ${{file:secrets/crm}}
-    base_url: {base_url}
-    push:
-      as: deal
-      fields:
-        firstname: friend.first_name
-        lastname: friend.last_name
-        company: friend.company
-        referred_by: advocate.name
-        referral_code: referral.code
-        deal.dealname: "Referral: {{friend.name}}"
-    stages: {{default: {{qualifiedtobuy: meeting, contractsent: meeting}}}}
-    poll: {{every: 1s, overlap: 30s, sweep: 5s}}
-campaigns:
-  - {{files: [campaign.yaml], connectors: [{connector}]}}
+{sections}campaigns:
+  - {{files: [campaign.yaml], connectors: [{connectors}]}}
 senders:
   - {{name: {sender}, secrets: ["${{file:secrets/{sender}}}"]}}
 log: {{level: info, format: text}}
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A connector of the configuration: its name, its item of `connectors`, and the secret that this refers to."""
+
+    name: str
+    section: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,17 +59,23 @@ class Occupied(Exception):
 
 
 def make(folder: Path, *, base_url: str, crm_token: str, port: int) -> Place:
-    """Write configuration, campaign and the shop's secret into a folder, made if need be. Raises `Occupied`."""
+    """Furnish a folder for one account of HubSpot."""
+    section = teams()[CONNECTOR].section(CONNECTOR, base_url)
+    return furnish(folder, [Item(name=CONNECTOR, section=section, secret=crm_token)], port=port)
+
+
+def furnish(folder: Path, connectors: Sequence[Item], *, port: int) -> Place:
+    """Write configuration, campaign and secrets into a folder, made if need be. Raises `Occupied`."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise Occupied(f"{folder} is not empty; delete it, or name another folder")
     key = secrets.token_bytes(32)
-    values = {"port": port, "connector": CONNECTOR, "sender": SENDER, "base_url": base_url}
+    names, sections = ", ".join(it.name for it in connectors), "".join(it.section for it in connectors)
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in {
-        "syncd.yaml": _YAML.format(**values),
+        "syncd.yaml": _YAML.format(port=port, sections=sections, connectors=names, sender=SENDER),
         "campaign.yaml": resources.files("syncd.sandbox").joinpath("campaign.yaml").read_text(encoding="utf-8"),
-        "secrets/crm": crm_token,
+        **{f"secrets/{it.name}": it.secret for it in connectors},
         f"secrets/{SENDER}": "whsec_" + base64.b64encode(key).decode(),
     }.items():
         path = folder / name

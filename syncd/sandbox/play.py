@@ -1,4 +1,4 @@
-"""What goes on in a sandbox while daemon and CRM run: people act, history is told, and in the end all is counted."""
+"""What goes on in a sandbox while daemon and CRMs run: people act, history is told, and in the end all is counted."""
 
 from __future__ import annotations
 
@@ -10,68 +10,97 @@ from datetime import UTC, datetime
 from typing import Any
 
 from syncd.sandbox import checks
+from syncd.sandbox.chaos import Chaos
 from syncd.sandbox.client import Client
-from syncd.sandbox.crm import CrmModel
 from syncd.sandbox.daemon import Daemon
+from syncd.sandbox.desk import Desk
 from syncd.sandbox.market import Market
 from syncd.sandbox.tally import Goal, Tally
 
 LOOK = 0.1  # seconds between two looks at what is due and what has happened
-SETTLE = 15.0  # seconds for the leads of the last friends to reach the CRM
+SETTLE = 20.0  # seconds for what was begun to reach the CRMs, and for what they know to be booked
+SETTLE_AFTER_CHAOS = 90.0  # a lead that failed four times rests for 40
 SETTLE_AT_ONCE = 2.0  # where somebody waits for the end
 
 Say = Callable[[str], None]
 
 
 @dataclass(kw_only=True)
+class PeopleTime:
+    """The people's own time, in seconds since the beginning."""
+
+    speed: float
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> float:
+        return (time.monotonic() - self.began) * self.speed
+
+
+@dataclass(kw_only=True)
 class Play:
     """One sandbox from the moment at which the daemon is ready: a single thread that looks, acts and tells."""
 
-    speed: float  # seconds of the people's own time in one of ours
+    people_time: PeopleTime
     say: Say
     client: Client
-    crm: CrmModel
     market: Market
+    desk: Desk
+    chaos: Chaos | None
     child: Daemon
     ending: threading.Event  # set: somebody wants it to end
     tally: Tally = field(default_factory=Tally)
     _read: int = 0  # the last line of history
-    _began: float = field(default_factory=time.monotonic)
 
     def run(self, goal: Goal | None, timeout: float) -> int:
         """Play until the goal, the time or the audience is at an end; then let things settle, check, and sum up."""
         self.market.open()
         met = self._play(goal, time.monotonic() + timeout)
         interrupted = self.ending.is_set()
-        self._settle(SETTLE_AT_ONCE if interrupted else SETTLE)
+        missing = "" if met or goal is None else self._missing(goal)
+        self._settle(interrupted)
         status = self.client.get("/api/v1/status")
-        wrong = checks.faults(self.tally, self.crm, status)
-        for line in checks.summary(self.tally, wrong, balanced=status["ledger"]["balanced"]):
+        wrong = checks.faults(self.tally, self.market, status, settled=not interrupted)
+        for line in checks.summary(self.tally, self.market.teams, wrong, balanced=status["ledger"]["balanced"]):
             self.say(line)
-        if goal and not met and not interrupted:
-            self.say(f"goal not met in {timeout:g} s: {goal.missing(self.tally)}")
+        if missing and not interrupted:
+            self.say(f"goal not met in {timeout:g} s: {missing}")
             return 1
         return 1 if wrong and not interrupted else 0
+
+    def _missing(self, goal: Goal) -> str:
+        found = (goal.missing(self.tally, self.market.teams), self.chaos.missing() if self.chaos else "")
+        return "; ".join(filter(None, found))
 
     def _play(self, goal: Goal | None, until: float) -> bool:
         while not self.ending.is_set():
             self.child.check()
-            self.market.act(self._people_time(), datetime.now(UTC))
+            self.market.act(self.people_time(), datetime.now(UTC))
+            self._trouble()
             self._tell()
-            if goal and not goal.missing(self.tally):
+            if goal and not self._missing(goal):
                 return True
             if goal and time.monotonic() > until:
                 return False
             self.ending.wait(LOOK)
         return False
 
-    def _settle(self, seconds: float) -> None:
+    def _trouble(self) -> None:
+        if self.chaos:
+            self.chaos.act(time.monotonic())
+        else:
+            self.desk.tick()
+
+    def _settle(self, interrupted: bool) -> None:
         """Nobody acts any more; what was begun may end."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        self.desk.clear()
+        if self.chaos and not self.chaos.calm:
+            self.chaos.settle()
+        patience = SETTLE_AFTER_CHAOS if self.chaos else SETTLE
+        until = time.monotonic() + (SETTLE_AT_ONCE if interrupted else patience)
+        while time.monotonic() < until and not (self.ending.is_set() and not interrupted):
             self.child.check()
             self._tell()
-            if self.tally.captured - self.tally.rejected <= self.tally.pushed:
+            if not checks.unsettled(self.tally, self.market):
                 return
             time.sleep(LOOK)
 
@@ -85,8 +114,5 @@ class Play:
                 self._hand_over(line)
 
     def _hand_over(self, line: Mapping[str, Any]) -> None:
-        detail = line["detail"]
-        self.market.lead_arrived(line["referral"], detail["person"], detail["deal"], self._people_time())
-
-    def _people_time(self) -> float:
-        return (time.monotonic() - self._began) * self.speed
+        detail, account = line["detail"], line["connector"]
+        self.market.lead_arrived(account, line["referral"], detail["person"], detail["deal"], self.people_time())

@@ -1,30 +1,34 @@
 """What becomes of a friend: a sales team moves the deal, or the friend buys in the shop without asking anybody.
 
-All of it follows from a seed and the friend's number. Times are seconds of the people's own time.
+All of it follows from a seed and the friend's number. Times are seconds of the people's own time. How far a deal has
+come is said in words that hold for every CRM; a team knows which stage of its own each of them is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
+
+Reach = Literal["meeting", "contract", "won", "lost"]
 Fate = Literal["won", "won_by_hand", "reopened", "lost", "shop"]
 
 # Dealt like cards, so that already a short story has one of each.
-_DECK: tuple[Fate, ...] = ("won", "won", "won", "shop", "shop", "shop", "won_by_hand", "reopened", "lost", "won")
-
-_MEETING, _CONTRACT, _WON, _LOST = "qualifiedtobuy", "contractsent", "closedwon", "closedlost"
+PLAIN: tuple[Fate, ...] = ("won", "won", "won", "shop", "shop", "won", "won", "lost", "won", "shop")
+MIXED: tuple[Fate, ...] = ("won", "won", "won", "shop", "shop", "shop", "won_by_hand", "reopened", "lost", "won")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Move:
-    """A sales rep drags a deal to a stage, `after` seconds after the last move; an amount is typed in before that."""
+    """A sales rep moves a deal on, `after` seconds after the last move; an amount is typed in before that."""
 
     after: float
-    stage: str
+    to: Reach
     amount: str | None = None
-    new_deal: bool = False  # opened by hand for the contact, without any id of ours; later moves are of this one
+    new_deal: bool = False  # opened by hand for the person, without any id of ours; later moves are of this one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,30 +41,39 @@ class Purchase:
 Plan = tuple[Move | Purchase, ...]
 
 
-def fate(seed: int, number: int) -> Fate:
+def fate(seed: int, number: int, deck: Sequence[Fate] = MIXED) -> Fate:
     """Tell how it ends for the n-th friend, counted from 1."""
-    deal, card = divmod(number - 1, len(_DECK))
-    return Random(f"{seed}:fates:{deal}").sample(_DECK, len(_DECK))[card]
+    return _dealt(f"{seed}:fates", number, deck)
 
 
-def plan(seed: int, number: int) -> Plan:
+def worked_in(seed: int, number: int, accounts: Sequence[str]) -> str:
+    """Tell in which CRM the sales team works with the n-th friend."""
+    return _dealt(f"{seed}:accounts", number, accounts)
+
+
+def plan(seed: int, number: int, deck: Sequence[Fate] = MIXED) -> Plan:
     """Tell what happens to the n-th friend, from the moment at which the CRM has the lead."""
     rng = Random(f"{seed}:sales:{number}")
     amount = f"{rng.randrange(200, 4000)}.{rng.choice(('00', '50', '90'))}"
-    meeting = Move(after=_pause(rng), stage=_MEETING)
-    contract = Move(after=_pause(rng), stage=_CONTRACT)
-    won = Move(after=_pause(rng), stage=_WON, amount=amount)
-    match fate(seed, number):
+    meeting = Move(after=_pause(rng), to="meeting")
+    contract = Move(after=_pause(rng), to="contract")
+    won = Move(after=_pause(rng), to="won", amount=amount)
+    match fate(seed, number, deck):
         case "won":
             return (meeting, contract, won)
         case "won_by_hand":
-            return (meeting, Move(after=_pause(rng), stage=_CONTRACT, new_deal=True), won)
+            return (meeting, Move(after=_pause(rng), to="contract", new_deal=True), won)
         case "reopened":
-            return (meeting, won, Move(after=_pause(rng), stage=_CONTRACT), Move(after=_pause(rng), stage=_LOST))
+            return (meeting, won, Move(after=_pause(rng), to="contract"), Move(after=_pause(rng), to="lost"))
         case "lost":
-            return (meeting, Move(after=_pause(rng), stage=_LOST))
+            return (meeting, Move(after=_pause(rng), to="lost"))
         case "shop":
             return (Purchase(after=2 * _pause(rng)),)
+
+
+def _dealt(name: str, number: int, deck: Sequence[T]) -> T:
+    round_, card = divmod(number - 1, len(deck))
+    return Random(f"{name}:{round_}").sample(deck, len(deck))[card]
 
 
 def _pause(rng: Random) -> float:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
-from syncd.sandbox.crm.hubspot.schema import Schema
 from syncd.sandbox.people import Advocate, Friend, masked
 
 History = Mapping[str, Any]
 """A line of /api/v1/history: id, at, what, referral, participant, connector, cause, detail."""
 
 
-def way(cause: str) -> str:
-    """Tell by which way a change came: `poll`, `sweep`, `webhook shop`, or the cause's own word."""
+def way(cause: str, *, full: bool = False) -> str:
+    """Tell by which way a change came: `poll`, `sweep`, `webhook shop`, or the cause's own word; `full`: of whom."""
     kind, _, who = cause.partition(":")
-    return f"{kind} {who}" if kind == "webhook" else kind
+    return f"{kind} {who}" if kind == "webhook" or (full and kind in {"poll", "sweep"}) else kind
 
 
 def money(minor: int, currency: str | None) -> str:
@@ -29,31 +28,25 @@ def money(minor: int, currency: str | None) -> str:
 class Story:
     """Turns history into sentences. Someone whom the simulator did not send has a number and no name."""
 
-    labels: Mapping[str, str]  # deal stage -> what the CRM calls it
+    label: Callable[[str, str], str]  # connector and deal stage -> what that CRM calls it
     milestones: Mapping[str, str]  # id -> name
+    several: bool = False  # whether there is more than one CRM, so that each line must say which
     friends: dict[str, Friend] = field(default_factory=dict, repr=False)  # by referral
-    names: dict[str, str] = field(default_factory=dict, repr=False)  # by participant
+    advocates: dict[str, Advocate] = field(default_factory=dict, repr=False)  # by participant
+    _names: dict[str, str] = field(default_factory=dict, repr=False)  # by participant
     _numbers: dict[str, int] = field(default_factory=dict)
-    _last: dict[str, str] = field(default_factory=dict)  # referral -> its latest stage, in words
-
-    @classmethod
-    def of(cls, schema: Schema, milestones: Mapping[str, str]) -> Self:
-        """Begin a story about a CRM with these definitions."""
-        stages = [stage for pipeline in schema.pipelines.values() for stage in pipeline.stages]
-        return cls(
-            labels={stage.id: stage.label for stage in stages},
-            milestones=milestones,
-        )
+    _last: dict[tuple[str, str | None], str] = field(default_factory=dict)  # the latest stage in a CRM, in words
 
     def meet(self, participant: str, advocate: Advocate) -> None:
         """Learn an advocate's name."""
-        self.names[participant] = advocate.name
+        self.advocates[participant] = advocate
+        self._names[participant] = advocate.name
 
     def expect(self, referral: str, participant: str | None, friend: Friend) -> None:
         """Learn who a referral's friend is."""
         self.friends[referral] = friend
         if participant:
-            self.names[participant] = masked(friend.email)
+            self._names[participant] = masked(friend.email)
 
     def number(self, referral: str) -> int:
         """Count the referrals in the order in which they are spoken of."""
@@ -85,34 +78,38 @@ class Story:
         return "captured", f"{masked(friend.email)}  by {advocate.name} (code {advocate.code}, {channel})"
 
     def _pushed(self, line: History, detail: History) -> tuple[str, str]:
-        names = (("contact", "person"), ("deal", "deal"))
-        places = [f"{kind} {detail[part]}" for kind, part in names if part in detail]
+        person, deal = detail.get("person"), detail.get("deal")
+        places = [f"lead {deal}"] if person == deal else [f"contact {person}"] + ([f"deal {deal}"] if deal else [])
         return "pushed", f"{line['connector']} {', '.join(places)}"
 
     def _push_failed(self, line: History, _: History) -> tuple[str, str]:
         return "NOT PUSHED", f"{line['connector']} refuses this lead"
 
     def _stage(self, line: History, detail: History) -> tuple[str, str] | None:
-        before, after = (self._label(detail.get(key)) for key in ("before", "after"))
+        before, after = (self._label(line, detail.get(key)) for key in ("before", "after"))
         amount = f", {money(detail['amount'], detail.get('currency'))}" if detail.get("amount") else ""
-        first = line["referral"] not in self._last
-        self._last[line["referral"]] = f"{after}{amount}"
+        place = (line["referral"], line.get("connector"))
+        first = place not in self._last
+        self._last[place] = f"{after}{amount}"
         if before is None:
             # A deal's first stage is where our own push put it; only a further deal is news.
-            return None if first else ("new deal", f"{after}  ({way(line['cause'])})")
-        return "stage", f"{before} -> {after}  ({way(line['cause'])})"
+            return None if first else ("new deal", f"{after}  ({self._way(line)})")
+        return "stage", f"{before} -> {after}  ({self._way(line)})"
 
     def _qualified(self, line: History, _: History) -> tuple[str, str]:
-        by = way(line["cause"])
-        if by in {"poll", "sweep"}:
-            return "QUALIFIED", f"{self._last.get(line['referral'], 'won')}  ({by})"
-        return "QUALIFIED", f"{'bought in the shop' if by.startswith('webhook') else 'by decision'}  ({by})"
+        kind, _, who = line["cause"].partition(":")
+        if kind in {"poll", "sweep"}:
+            return "QUALIFIED", f"{self._last.get((line['referral'], who), 'won')}  ({self._way(line)})"
+        return "QUALIFIED", f"{'bought in the shop' if kind == 'webhook' else 'by decision'}  ({self._way(line)})"
 
     def _unqualified(self, line: History, _: History) -> tuple[str, str]:
-        return "reopened", f"no longer qualified  ({way(line['cause'])})"
+        return "reopened", f"no longer qualified  ({self._way(line)})"
+
+    def _retried(self, line: History, _: History) -> tuple[str, str]:
+        return "retried", f"{line['connector']} is sent this lead again"
 
     def _lost(self, line: History, _: History) -> tuple[str, str]:
-        return "lost", f"({way(line['cause'])})"
+        return "lost", f"({self._way(line)})"
 
     def _rejected(self, _: History, detail: History) -> tuple[str, str]:
         return "rejected", str(detail.get("reason", ""))
@@ -127,10 +124,13 @@ class Story:
         return "reward", f"{self._name(line.get('participant'))} {name} -> {prize(detail)}{end}"
 
     def _name(self, participant: str | None) -> str:
-        return self.names.get(participant or "", "somebody")
+        return self._names.get(participant or "", "somebody")
 
-    def _label(self, stage: str | None) -> str | None:
-        return self.labels.get(stage, stage) if stage else None
+    def _label(self, line: History, stage: str | None) -> str | None:
+        return self.label(line["connector"] or "", stage) if stage else None
+
+    def _way(self, line: History) -> str:
+        return way(line["cause"], full=self.several)
 
 
 def prize(detail: History) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from syncd.sandbox.story import way
-
 Counted = Literal["captured", "qualified", "rewards"]
 BOTH_WAYS_FROM = 4  # qualified referrals; with fewer, chance alone may leave one of the ways out
+WEBSITE = "api:sandbox"  # the cause of what the simulated website asks for
+
+_DECISIONS = frozenset({"captured", "qualified", "unqualified", "rejected"})
 
 
 @dataclass(kw_only=True)
@@ -17,36 +19,51 @@ class Tally:
     """Counts of a history that is read once, in order."""
 
     captured: set[str] = field(default_factory=set)
-    pushed: set[str] = field(default_factory=set)
+    pushed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # connector -> referrals
     rejected: set[str] = field(default_factory=set)
-    qualified: dict[str, str] = field(default_factory=dict)  # referral -> the way: poll, sweep, webhook ...
+    qualified: dict[str, str] = field(default_factory=dict)  # referral -> the cause: poll:hubspot, webhook:shop ...
     milestones: set[tuple[str, str, int]] = field(default_factory=set)  # that stand
+    rewards: dict[tuple[str, str, str], str] = field(default_factory=dict)  # (recipient, rule, subject) -> its state
+    guests: bool = False  # whether somebody else took part, by the API or the command line
     twice: list[str] = field(default_factory=list)  # what happened a second time and must not
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Count a line of history."""
         referral, detail = line.get("referral") or "", line.get("detail") or {}
+        kind = line["cause"].partition(":")[0]
+        self.guests |= line["what"] in _DECISIONS and kind in {"api", "cli"} and line["cause"] != WEBSITE
         match line["what"]:
-            case "captured" | "pushed" as what:
-                seen = self.captured if what == "captured" else self.pushed
-                if referral in seen:
-                    self.twice.append(f"{referral} was {what} twice")
-                seen.add(referral)
+            case "captured":
+                self._once(self.captured, referral, "captured")
+            case "pushed":
+                self._once(self.pushed[line["connector"]], referral, f"pushed to {line['connector']}")
             case "rejected":
                 self.rejected.add(referral)
             case "qualified":
-                self.qualified[referral] = way(line["cause"]).partition(" ")[0]
+                self.qualified[referral] = line["cause"]
             case "unqualified":
                 self.qualified.pop(referral, None)
+            case "reward":
+                self.rewards[line.get("participant") or "", detail["rule"], str(detail["subject"])] = detail["status"]
             case "milestone" | "milestone_lost" as what:
                 key = (line.get("participant") or "", str(detail["milestone"]), int(detail["number"]))
                 if what == "milestone" and key in self.milestones:
                     self.twice.append(f"milestone {key[1]} number {key[2]} was reached twice")
                 (self.milestones.add if what == "milestone" else self.milestones.discard)(key)
 
-    def by(self, name: str) -> int:
-        """Tell how many of the qualified referrals became so by this way."""
-        return sum(1 for each in self.qualified.values() if each == name)
+    def by(self, kind: str, party: str | None = None) -> int:
+        """Tell how many of the qualified referrals became so by this way, from this party if one is named."""
+        causes = (cause.partition(":") for cause in self.qualified.values())
+        return sum(1 for told, _, who in causes if told == kind and party in {None, who})
+
+    def unpushed(self, connector: str) -> set[str]:
+        """Name the referrals that are to reach a CRM and are not known to be there."""
+        return self.captured - self.rejected - self.pushed[connector]
+
+    def _once(self, seen: set[str], referral: str, what: str) -> None:
+        if referral in seen:
+            self.twice.append(f"{referral} was {what} twice")
+        seen.add(referral)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,13 +82,14 @@ class Goal:
                 return cls(what=what, count=int(number))
         raise ValueError(f"write the goal as {', '.join(f'{n}=N' for n in get_args(Counted))}, not {text!r}")
 
-    def missing(self, tally: Tally) -> str:
+    def missing(self, tally: Tally, connectors: Collection[str]) -> str:
         """Say what is missing; nothing once the goal is met."""
         seen = {"captured": tally.captured, "qualified": tally.qualified, "rewards": tally.milestones}[self.what]
         if len(seen) < self.count:
             return f"{len(seen)} of {self.count} {self.what}"
         if self.what == "qualified" and self.count >= BOTH_WAYS_FROM:
-            absent = [name for name in ("poll", "webhook") if not tally.by(name)]
+            absent = [] if tally.by("webhook") else ["webhook"]
+            absent += [f"poll of {name}" for name in connectors if not tally.by("poll", name)]
             if absent:
                 return f"nobody qualified by {' or '.join(absent)}"
         return ""

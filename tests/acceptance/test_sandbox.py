@@ -54,21 +54,34 @@ def daemons(folder: str) -> list[int]:
     return found
 
 
-def test_it_qualifies_friends_by_poll_and_by_webhook_and_finds_all_in_order() -> None:
-    with sandbox("--until", "qualified=4", "--timeout", "60", "--speed", "1200") as process:
-        story, _ = process.communicate(timeout=120)
+def test_it_qualifies_friends_by_the_poll_of_every_crm_and_by_webhook_and_finds_all_in_order() -> None:
+    with sandbox("--until", "qualified=5", "--timeout", "90", "--speed", "1200") as process:
+        story, _ = process.communicate(timeout=150)
 
     assert process.returncode == 0, story
-    assert re.search(r"QUALIFIED +REF-\d{4}  .*\(poll\)", story)
+    assert re.search(r"QUALIFIED +REF-\d{4}  .*\(poll hubspot\)", story)
+    assert re.search(r"QUALIFIED +REF-\d{4}  .*\(poll salesforce\)", story)
     assert re.search(r"QUALIFIED +REF-\d{4}  bought in the shop  \(webhook shop\)", story)
-    assert "each once: yes" in story
+    captured = re.search(r"captured +(\d+) leads", story)
+    assert captured
+    for crm in ("hubspot", "salesforce"):
+        assert re.search(rf"{crm} +{captured[1]} leads, each once: yes; wins by poll [1-9]", story), story
     assert "ledger balanced: yes" in story
     assert "@example" not in story
 
 
+def test_with_one_crm_nothing_is_said_of_another() -> None:
+    with sandbox("--crm", "hubspot", "--scenario", "quiet", "--until", "captured=2", "--timeout", "60") as process:
+        story, _ = process.communicate(timeout=100)
+
+    assert process.returncode == 0, story
+    assert "salesforce" not in story.lower()
+    assert "each once: yes" in story
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_ends_it_well_and_leaves_no_process_and_no_file(number: signal.Signals) -> None:
-    with sandbox() as process:
+    with sandbox("--crm", "hubspot") as process:
         folder = until(process, r"data (\S+)")[1]
         assert len(daemons(folder)) == 1
         until(process, "pushed")
@@ -82,7 +95,7 @@ def test_a_signal_ends_it_well_and_leaves_no_process_and_no_file(number: signal.
 
 
 def test_a_daemon_that_dies_ends_it_with_the_reason_and_the_end_of_the_log(tmp_path: Path) -> None:
-    with sandbox("--keep", str(tmp_path / "kept")) as process:
+    with sandbox("--crm", "hubspot", "--keep", str(tmp_path / "kept")) as process:
         folder = until(process, r"data (\S+)")[1]
         (daemon,) = daemons(folder)
         os.kill(daemon, signal.SIGKILL)
@@ -96,7 +109,7 @@ def test_a_daemon_that_dies_ends_it_with_the_reason_and_the_end_of_the_log(tmp_p
 
 
 def test_a_goal_that_is_not_met_in_time_is_said_to_be_missed() -> None:
-    with sandbox("--until", "captured=100000", "--timeout", "2") as process:
+    with sandbox("--crm", "hubspot", "--until", "captured=100000", "--timeout", "2") as process:
         story, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1, story

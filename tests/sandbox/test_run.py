@@ -3,6 +3,8 @@ tests/acceptance/test_sandbox.py."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -11,13 +13,17 @@ from typing import Any
 import pytest
 from click import UsageError
 
+from syncd import registry
+from syncd.config import load
 from syncd.sandbox import checks, people, place, run, sales
-from syncd.sandbox.crm import CrmModel
-from syncd.sandbox.crm.hubspot.schema import standard
+from syncd.sandbox.client import Client
+from syncd.sandbox.crm import Sandbox, no_lag
+from syncd.sandbox.market import Case, Market
 from syncd.sandbox.people import Friend
 from syncd.sandbox.sales import Move, Purchase
 from syncd.sandbox.story import Story
 from syncd.sandbox.tally import Goal, Tally
+from syncd.sandbox.team import teams, usable
 
 NOON = "2026-03-02T12:00:05Z"
 
@@ -29,7 +35,7 @@ def line(what: str, *, cause: str = "poll:hubspot", referral: str | None = "ref_
         "what": what,
         "referral": referral,
         "participant": more.pop("participant", None),
-        "connector": "hubspot",
+        "connector": more.pop("connector", "hubspot"),
         "cause": cause,
         "detail": more,
     }
@@ -39,8 +45,15 @@ def friend(number: int = 1) -> Friend:
     return next(islice(people.friends(7), number - 1, None))
 
 
-def story() -> Story:
-    told = Story.of(standard(), {"three-friends": "Three friends"})
+LABELS = {"appointmentscheduled": "Appointment Scheduled", "closedwon": "Closed Won", "New": "New"}
+
+
+def story(*, several: bool = False) -> Story:
+    told = Story(
+        label=lambda _, stage: LABELS.get(stage, stage),
+        milestones={"three-friends": "Three friends"},
+        several=several,
+    )
     told.expect("ref_1", "per_2", friend())
     told.meet("per_1", friend().advocate)
     return told
@@ -84,7 +97,7 @@ def test_of_ten_friends_some_are_won_some_buy_some_are_lost_and_one_win_is_reope
 
 
 def test_a_plan_ends_as_its_fate_says_and_is_the_same_each_time() -> None:
-    ends = {"won": "closedwon", "won_by_hand": "closedwon", "reopened": "closedlost", "lost": "closedlost"}
+    ends = {"won": "won", "won_by_hand": "won", "reopened": "lost", "lost": "lost"}
     for number in range(1, 41):
         plan, fate = sales.plan(9, number), sales.fate(9, number)
 
@@ -93,8 +106,20 @@ def test_a_plan_ends_as_its_fate_says_and_is_the_same_each_time() -> None:
         if isinstance(last, Purchase):
             assert fate == "shop"
         else:
-            assert last.stage == ends[fate]
+            assert last.to == ends[fate]
         assert fate != "won_by_hand" or any(isinstance(step, Move) and step.new_deal for step in plan)
+
+
+def test_a_quiet_sandbox_has_neither_deals_opened_by_hand_nor_deals_reopened() -> None:
+    assert {sales.fate(1, number, sales.PLAIN) for number in range(1, 31)} == {"won", "lost", "shop"}
+
+
+def test_each_crm_gets_its_share_of_the_friends_by_the_seed() -> None:
+    worked = [sales.worked_in(4, number, ["one", "other"]) for number in range(1, 21)]
+
+    assert worked.count("one") == worked.count("other") == 10
+    assert worked == [sales.worked_in(4, number, ["one", "other"]) for number in range(1, 21)]
+    assert worked != [sales.worked_in(5, number, ["one", "other"]) for number in range(1, 21)]
 
 
 # --- the story ---
@@ -127,6 +152,24 @@ def test_a_win_is_told_with_its_stage_its_amount_and_the_way_by_which_it_came() 
 
     assert move == "12:00:05 stage      REF-0001  Appointment Scheduled -> Closed Won  (poll)"
     assert win == "12:00:05 QUALIFIED  REF-0001  Closed Won, EUR 1,249.00  (sweep)"
+
+
+def test_a_lead_that_is_person_and_deal_in_one_is_told_as_one() -> None:
+    told = story().tell(line("pushed", connector="salesforce", cause="push:salesforce", person="00Q1", deal="00Q1"))
+
+    assert told == "12:00:05 pushed     REF-0001  salesforce lead 00Q1"
+
+
+def test_where_there_are_several_crms_each_line_says_which() -> None:
+    it = story(several=True)
+    it.tell(line("stage", after="appointmentscheduled"))
+    it.tell(line("stage", connector="salesforce", cause="poll:salesforce", after="New"))
+
+    move = it.tell(line("stage", before="appointmentscheduled", after="closedwon"))
+    win = it.tell(line("qualified", cause="poll:hubspot", via="stage"))
+
+    assert move == "12:00:05 stage      REF-0001  Appointment Scheduled -> Closed Won  (poll hubspot)"
+    assert win == "12:00:05 QUALIFIED  REF-0001  Closed Won  (poll hubspot)"
 
 
 def test_a_purchase_names_the_sender() -> None:
@@ -196,16 +239,17 @@ def test_a_goal_that_cannot_be_read_is_refused_with_what_could_be(text: str) -> 
 def test_a_goal_is_met_at_its_number_and_not_before() -> None:
     goal = Goal.parse("qualified=3")
 
-    assert goal.missing(qualified(poll=2)) == "2 of 3 qualified"
-    assert goal.missing(qualified(poll=3)) == ""
+    assert goal.missing(qualified(poll=2), ["hubspot"]) == "2 of 3 qualified"
+    assert goal.missing(qualified(poll=3), ["hubspot"]) == ""
 
 
-def test_from_four_on_both_ways_must_have_been_seen() -> None:
+def test_from_four_on_the_shop_and_the_poll_of_each_crm_must_have_been_seen() -> None:
     goal = Goal.parse("qualified=4")
 
-    assert goal.missing(qualified(poll=5)) == "nobody qualified by webhook"
-    assert goal.missing(qualified(webhook=5)) == "nobody qualified by poll"
-    assert goal.missing(qualified(poll=3, webhook=1)) == ""
+    assert goal.missing(qualified(poll=5), ["hubspot"]) == "nobody qualified by webhook"
+    assert goal.missing(qualified(webhook=5), ["hubspot"]) == "nobody qualified by poll of hubspot"
+    assert goal.missing(qualified(poll=3, webhook=1), ["hubspot"]) == ""
+    assert goal.missing(qualified(poll=3, webhook=1), ["hubspot", "zoho"]) == "nobody qualified by poll of zoho"
 
 
 def test_a_win_that_is_reopened_no_longer_counts() -> None:
@@ -222,53 +266,134 @@ def test_a_milestone_reached_twice_is_found_and_one_reached_anew_is_not() -> Non
     assert tally_of(reached, reached).twice == ["milestone three-friends number 1 was reached twice"]
 
 
-def crm_with(*referrals: str) -> CrmModel:
-    crm = CrmModel(now=lambda: datetime(2026, 3, 2, tzinfo=UTC))
+def test_a_lead_that_was_pushed_twice_to_one_crm_is_found_and_one_that_is_in_two_is_not() -> None:
+    once, other = line("pushed"), line("pushed", connector="salesforce")
+
+    assert tally_of(once, other).twice == []
+    assert tally_of(once, once).twice == ["ref_1 was pushed to hubspot twice"]
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """A market whose CRM is empty, and whose daemon is not there."""
+    kind = teams()["hubspot"]
+    with Sandbox(now=lambda: datetime(2026, 3, 2, tzinfo=UTC), accounts=[kind.setup("hubspot", no_lag)]) as crm:
+        client = Client(url="http://127.0.0.1:1", token="none", key=b"none")
+        yield Market(seed=7, client=client, teams={"hubspot": kind(crm, "hubspot")}, story=story())
+
+
+def put(market: Market, *referrals: str, stage: str = "appointmentscheduled") -> None:
+    crm: Any = market.teams["hubspot"].humans
     for referral in referrals:
         contact = crm.write("contacts", None, {"referral_id": referral, "email": f"{referral}@example.com"})
-        values = {"referral_id": referral, "dealname": "A deal", "dealstage": "appointmentscheduled"}
-        crm.link(contact, crm.write("deals", None, values))
-    return crm
+        deal = crm.write("deals", None, {"referral_id": referral, "dealname": "A deal", "dealstage": stage})
+        crm.link(contact, deal)
+        case = Case(referral=referral, account="hubspot", person=contact.id, deals=[deal.id], plan=iter(()))
+        market.cases[referral] = case
 
 
-BALANCED = {"ledger": {"balanced": True}}
+def status(*, balanced: bool = True, dead: int = 0) -> dict[str, Any]:
+    queue = {"open": 0, "dead": dead}
+    return {
+        "ledger": {"balanced": balanced},
+        "connectors": [{"name": "hubspot", "outbox": queue, "inbox": {"open": 0, "dead": 0}}],
+        "senders": [],
+    }
 
 
-def test_all_is_well_when_each_lead_is_in_the_crm_once() -> None:
-    tally = tally_of(line("captured"), line("pushed"))
-
-    assert checks.faults(tally, crm_with("ref_1"), BALANCED) == []
+ARRIVED = (line("captured", cause="api:sandbox"), line("pushed"))
 
 
-def test_a_lead_that_the_crm_does_not_have_is_found_whatever_the_daemon_says() -> None:
-    tally = tally_of(line("captured"), line("pushed"))
+def test_all_is_well_when_each_lead_is_in_the_crm_once(market: Market) -> None:
+    put(market, "ref_1")
 
-    assert checks.faults(tally, crm_with(), BALANCED) == [
-        "ref_1 is in the CRM as 0 contacts",
-        "ref_1 is in the CRM as 0 deals",
+    assert checks.faults(tally_of(*ARRIVED), market, status()) == []
+
+
+def test_a_lead_that_the_crm_does_not_have_is_found_whatever_the_daemon_says(market: Market) -> None:
+    assert checks.faults(tally_of(*ARRIVED), market, status()) == [
+        "ref_1 is in hubspot as 0 contacts",
+        "ref_1 is in hubspot as 0 deals",
     ]
 
 
-def test_a_lead_that_was_not_pushed_and_a_ledger_that_does_not_balance_are_found() -> None:
-    tally = tally_of(line("captured"))
+def test_a_lead_that_is_in_the_crm_twice_is_found(market: Market) -> None:
+    put(market, "ref_1")
+    crm: Any = market.teams["hubspot"].humans
+    crm.schema.properties["deals"].pop("referral_id")  # nothing keeps a CRM whose property is not unique from it
+    crm.records["deals"]["7"] = replace(next(iter(crm.records["deals"].values())), id="7")
 
-    assert checks.faults(tally, crm_with(), {"ledger": {"balanced": False}}) == [
-        "1 leads never reached the CRM",
+    assert checks.faults(tally_of(*ARRIVED), market, status()) == ["ref_1 is in hubspot as 2 deals"]
+    told = checks.summary(tally_of(*ARRIVED), ["hubspot"], ["ref_1 is in hubspot as 2 deals"], balanced=True)
+    assert told[1] == "hubspot    1 leads, each once: no; wins by poll 0, sweep 0"
+
+
+def test_what_was_not_pushed_a_ledger_that_does_not_balance_and_dead_letters_are_found(market: Market) -> None:
+    tally = tally_of(line("captured", cause="api:sandbox"))
+
+    assert checks.faults(tally, market, status(balanced=False, dead=2)) == [
+        "1 leads never reached hubspot",
         "the ledger does not balance",
+        "2 dead letters of hubspot",
     ]
 
 
-def test_a_rejected_friend_need_not_reach_the_crm() -> None:
-    tally = tally_of(line("captured"), line("rejected", reason="self_referral"))
+def test_a_rejected_friend_need_not_reach_the_crm(market: Market) -> None:
+    tally = tally_of(line("captured", cause="api:sandbox"), line("rejected", cause="api:sandbox"))
 
-    assert checks.faults(tally, crm_with(), BALANCED) == []
+    assert checks.faults(tally, market, status()) == []
+
+
+def three_won(market: Market) -> list[dict[str, Any]]:
+    """Let three friends of one advocate be won, and give the history of a daemon that knows of it."""
+    who, lines = friend().advocate, list[dict[str, Any]]()
+    market.story.advocates = {"per_1": who}
+    for number in range(1, 4):
+        referral = f"ref_{number}"
+        put(market, referral, stage="closedwon")
+        market.story.friends[referral] = replace(friend(), advocate=who)
+        reward = line("reward", participant=f"per_f{number}", rule="welcome", subject=referral, status="available")
+        lines += [line("captured", cause="api:sandbox", referral=referral), line("pushed", referral=referral)]
+        lines += [line("qualified", referral=referral), reward]
+    about: dict[str, Any] = {"referral": None, "participant": "per_1"}
+    lines.append(line("milestone", milestone="three-friends", number=1, **about))
+    lines.append(line("reward", rule="three-friends", subject="1", status="available", **about))
+    return lines
+
+
+def test_milestones_and_rewards_are_held_against_what_is_won_in_truth(market: Market) -> None:
+    lines = three_won(market)
+
+    assert checks.faults(tally_of(*lines), market, status()) == []
+    assert checks.faults(tally_of(*lines[:-1]), market, status()) == ["0 rewards of three-friends stand, 1 are due"]
+    assert checks.faults(tally_of(*lines[:-2]), market, status()) == [
+        "milestone 1 of per_1 is due and not reached",
+        "0 rewards of three-friends stand, 1 are due",
+    ]
+    taken = {**lines[-1], "detail": {**lines[-1]["detail"], "status": "void"}}
+    assert checks.faults(tally_of(*lines, taken), market, status()) == ["0 rewards of three-friends stand, 1 are due"]
+
+
+def test_a_milestone_that_nobody_has_earned_is_found(market: Market) -> None:
+    lines = three_won(market)
+    more = {**lines[-2], "detail": {"milestone": "three-friends", "number": 2}}
+
+    assert checks.unsettled(tally_of(*lines, more), market) == ["milestone 2 of per_1 is reached and not due"]
+
+
+def test_where_somebody_else_decides_too_nothing_is_said_of_what_is_true(market: Market) -> None:
+    put(market, "ref_1")
+    by_hand = line("qualified", cause="cli:root")
+
+    assert checks.faults(tally_of(*ARRIVED, by_hand), market, status()) == []
 
 
 def test_the_summary_says_how_many_came_by_which_way() -> None:
-    lines = checks.summary(qualified(poll=3, webhook=2), [], balanced=True)
+    lines = checks.summary(qualified(poll=3, webhook=2), ["hubspot"], [], balanced=True)
 
-    assert lines[1] == "qualified  5: by poll 3, sweep 0, webhook 2"
-    assert lines[2].endswith("ledger balanced: yes")
+    assert lines[1] == "hubspot    0 leads, each once: yes; wins by poll 3, sweep 0"
+    assert lines[2] == "qualified  5: by poll 3, sweep 0, webhook 2"
+    assert lines[3].endswith("ledger balanced: yes")
 
 
 # --- the folder ---
@@ -291,7 +416,26 @@ def test_secrets_are_for_their_owner_alone_and_not_in_the_yaml(tmp_path: Path) -
     assert repr(there.key) not in repr(there)
 
 
-@pytest.mark.parametrize("wrong", [{"until": "won=1"}, {"speed": 0.0}, {"timeout": -1.0}])
+def test_the_configuration_names_every_crm_of_the_campaign(tmp_path: Path) -> None:
+    items = [
+        place.Item(name=name, section=team.section(name, f"http://127.0.0.1:1/{name}"), secret="a-secret")
+        for name, team in teams().items()
+    ]
+    there = place.furnish(tmp_path / "new", items, port=0)
+
+    config = load(there.config, env={}, connector_types=registry.find)
+
+    assert [it.name for it in config.connectors] == sorted(teams())
+    assert list(config.campaigns["sandbox"].connectors) == sorted(teams())
+
+
+def test_every_crm_whose_connector_is_installed_takes_part() -> None:
+    assert list(usable()) == list(teams())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"until": "won=1"}, {"speed": 0.0}, {"timeout": -1.0}, {"crm": ["hubspot", "abacus"]}]
+)
 def test_options_that_make_no_sense_are_refused_before_anything_starts(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--until|--speed"):
+    with pytest.raises(UsageError, match=r"--until|--speed|--crm"):
         run.main(**wrong)

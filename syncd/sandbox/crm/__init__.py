@@ -24,14 +24,17 @@ from syncd.sandbox.crm.hubspot import (
 )
 from syncd.sandbox.crm.humans import DealStage, Found, Humans
 from syncd.sandbox.crm.lag import lag_between, no_lag
+from syncd.sandbox.crm.pipedrive import Company, PipedriveSetup
 from syncd.sandbox.crm.salesforce import Org, SalesforceSetup
 from syncd.sandbox.crm.server import Sandbox
+from syncd.sandbox.crm.zoho import ZohoOrg, ZohoSetup
 
 AccountSetup = HubSpotSetup
 
 __all__ = [
     "NO_LIMITS",
     "AccountSetup",
+    "Company",
     "CrmModel",
     "DealStage",
     "Fault",
@@ -42,6 +45,7 @@ __all__ = [
     "Limits",
     "OAuthApp",
     "Org",
+    "PipedriveSetup",
     "Pipeline",
     "Property",
     "Refusal",
@@ -50,6 +54,8 @@ __all__ = [
     "Sandbox",
     "Setup",
     "Stage",
+    "ZohoOrg",
+    "ZohoSetup",
     "lag_between",
     "no_lag",
 ]

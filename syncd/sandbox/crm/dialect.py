@@ -47,6 +47,10 @@ class Dialect(Protocol):
         """End every credential of the account, as an uninstalled app loses them."""
         ...
 
+    def close(self) -> None:
+        """End what the account does by itself, such as sending webhooks."""
+        ...
+
     def unsimulated(self) -> Reply:
         """Say 501, in the vendor's form and with the list of routes."""
         ...

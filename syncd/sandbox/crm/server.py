@@ -66,6 +66,8 @@ class Sandbox:
     def stop(self) -> None:
         """End every connection, hanging ones too, and free the port."""
         self.stopping.set()
+        for account in self.accounts.values():
+            account.close()
         if self._thread.is_alive():
             self._listener.shutdown()
             self._thread.join()

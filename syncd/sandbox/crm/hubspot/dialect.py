@@ -98,6 +98,9 @@ class HubSpot(CrmAccount):
         """End every credential of the portal."""
         self.tokens.revoke()
 
+    def close(self) -> None:
+        """Nothing goes on by itself here."""
+
     def unsimulated(self) -> Reply:
         """Say 501 with the list of routes."""
         body = {

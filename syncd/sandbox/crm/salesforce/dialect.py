@@ -126,6 +126,9 @@ class Salesforce(SalesforceAccount):
         """End every session, and with it the app."""
         self.sessions.revoke()
 
+    def close(self) -> None:
+        """Nothing goes on by itself here."""
+
     def unsimulated(self) -> Reply:
         """Say 501 with the list of routes."""
         message = "The sandbox does not simulate this operation. It knows those under `routes`."

@@ -1,0 +1,53 @@
+"""Where a trouble happens: one account of the sandbox, and what is at hand there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from syncd.sandbox.clock import Clock
+from syncd.sandbox.crm import Fault, Sandbox
+from syncd.sandbox.market import Case, Market
+from syncd.sandbox.team import Team
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """All that a sandbox consists of, but for the daemon."""
+
+    crms: Sandbox
+    clock: Clock
+    market: Market
+    people_time: Callable[[], float]
+    rng: Random
+    bin: list[Case] = field(default_factory=list)  # whose deals were deleted, the first one first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """An account in which a trouble is to last `seconds`. What is in `undo` is done when it is over."""
+
+    world: World
+    account: str
+    seconds: float
+    undo: list[Callable[[], object]] = field(default_factory=list, repr=False)
+
+    @property
+    def team(self) -> Team:
+        """Those who work in the account."""
+        return self.world.market.teams[self.account]
+
+    def fault(self, fault: Fault) -> None:
+        """Let calls to the account go wrong until the trouble is over."""
+        # The end is told to the CRM too, so that nobody's death leaves it ill for ever.
+        end = self.world.clock() + timedelta(seconds=self.seconds)
+        number = self.world.crms.faults.add(replace(fault, account=self.account, end=end))
+        self.undo.append(partial(self.world.crms.faults.clear, number))
+
+    def cases(self) -> Iterator[Case]:
+        """Give the cases of the account in a chance order."""
+        mine = [case for case in list(self.world.market.cases.values()) if case.account == self.account]
+        return iter(self.world.rng.sample(mine, len(mine)))
