@@ -49,7 +49,7 @@ class Acme:
     """One Acme account, as `syncd.contract.Connector` describes it."""
 
     Settings: ClassVar[type[ConnectorSettings]] = AcmeSettings
-    batch_size: ClassVar[int] = 1  # how many leads one call of the API takes
+    batch_size: ClassVar[int] = 1  # how many leads one push takes; 10 to 50 where only reading can be shared
 
     def __init__(self, settings: AcmeSettings, http: Http) -> None:
         self._settings = settings

@@ -19,7 +19,7 @@ class AcmeDouble:
     connector: type[Connector] = registry.find("acme")
     secrets: Sequence[str] = ("acme-conformance-7f3c",)
     page_size = 5
-    text_field = "last_name"
+    text_field = "last_name"  # this and what follows: as Acme calls it
     pipeline = "sales"
     open_stages: Sequence[str] = ("new", "talking", "offer")
     won, lost = "won", "lost"

@@ -49,7 +49,7 @@ class Lead:
     campaign: str
     referral_code: str | None = None
     advocate: str | None = None  # the id of who invited, None for an advocate
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)  # CRM field -> text, as `push.fields` maps it
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)  # CRM field -> text, as `push.fields` maps it; none is empty
     known: RemoteRef | None = None  # where an earlier push put it
 
 
@@ -77,14 +77,14 @@ class StageFact:
     amount: int | None = None  # minor units of `currency`
     currency: str | None = None
     at: datetime  # the CRM's time at which the stage was entered, or of the last change where that is all it tells
-    version: int  # of two facts of one deal the greater is the newer
+    version: int  # of two facts of one deal the greater is the newer; such as to_ms(at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gone:
     """A record that can no longer be read under its old name."""
 
-    ref: RemoteRef
+    ref: RemoteRef  # one record: the person's, or the deal's
     why: Literal["deleted", "merged", "invisible"]
     into: RemoteRef | None = None  # the survivor of a merge
 
