@@ -49,7 +49,8 @@ class Lead:
     campaign: str
     referral_code: str | None = None
     advocate: str | None = None  # the id of who invited, None for an advocate
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)  # CRM field -> text, as `push.fields` maps it; none is empty
+    # CRM field -> text, as `push.fields` maps it. An empty one is not to be sent: it would clear what sales found out.
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     known: RemoteRef | None = None  # where an earlier push put it
 
 
