@@ -127,7 +127,7 @@ def _keep(
         for key, fact in news.items():
             payload: dict[str, Any] = {"fact": facts.dump(fact), "cause": cause}
             if isinstance(fact, StageFact) and (steps := trails.get(fact.ref.deal)):
-                newest = max(steps, key=lambda step: step.version)
+                newest = sorted(steps, key=lambda step: step.version)[-1]  # of equal ones the last
                 # The history was read after the fact, and may know more.
                 stands = replace(
                     fact,
