@@ -24,5 +24,6 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES.s
 
 from syncd.conformance.double import Calls, CrmDouble, Lags, Merges, Restores, Trouble  # noqa: E402
 from syncd.conformance.suite import Conformance  # noqa: E402
+from syncd.conformance.world import World  # noqa: E402
 
-__all__ = ["Calls", "Conformance", "CrmDouble", "Lags", "Merges", "Restores", "Trouble"]
+__all__ = ["Calls", "Conformance", "CrmDouble", "Lags", "Merges", "Restores", "Trouble", "World"]

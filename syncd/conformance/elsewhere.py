@@ -1,19 +1,23 @@
-"""A server that sends every caller on to another address, and writes down who came."""
+"""A server that is not the CRM: it sends every caller on to another address, or has nothing at any."""
 
 from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 _TARGET = "/elsewhere"
 
 
 class Elsewhere:
-    """A loopback server; `called` counts the requests, `followed` those that went on to where it sent them."""
+    """A loopback server; `called` counts the requests, `followed` those that went on to where it sent them.
 
-    def __init__(self) -> None:
+    With the code 404 it sends nobody on.
+    """
+
+    def __init__(self, code: Literal[307, 404] = 307) -> None:
+        self._code = code
         self.called = 0
         self.followed = 0
         self._lock = threading.Lock()
@@ -45,14 +49,14 @@ class Elsewhere:
         return followed
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        note = self._note
+        note, code = self._note, self._code
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 followed = note(self.path)
-                self.send_response(200 if followed else 307)
-                if not followed:
+                self.send_response(200 if followed else code)
+                if code == 307 and not followed:
                     self.send_header("Location", f"{_TARGET}{self.path}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()

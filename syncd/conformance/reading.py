@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -119,6 +120,18 @@ class Reading:
         assert [(it.stage, it.at) for it in told][-2:] == [(world.crm.open_stages[1], passed), (world.crm.won, reached)]
         assert told[-1].outcome == "won"
         assert {it.ref.deal for it in told} == {deal}
+
+    def test_the_versions_of_a_history_grow_with_its_times(self, world: World) -> None:
+        """Each of its facts is taken only if it is newer than what is known, over days as over minutes."""
+        deal = world.deal()
+        for stage in (world.crm.lost, world.crm.open_stages[1], world.crm.won):
+            world.clock.forward(hours=20)
+            world.crm.move(deal, stage)
+
+        told = sorted(world.historian().history([deal]), key=lambda fact: fact.at)
+
+        assert len({it.at for it in told}) >= 3
+        assert [(a.at, b.at) for a, b in pairwise(told) if (a.at < b.at) != (a.version < b.version)] == []
 
     def test_reading_changes_nothing(self, world: World) -> None:
         """Whatever is read, however often."""

@@ -12,6 +12,7 @@ from syncd.conformance.world import VERBS, Probe, Verb, World
 from syncd.contract import ConnectorError, Misconfigured, Parked, Rejected, Transient, Unauthorized
 
 MOST_TRIES = 12
+REFUSALS = (Trouble.ECHO, Trouble.THROTTLE, Trouble.REVOKED, Trouble.SCOPE_MISSING)
 
 
 class Troubles:
@@ -141,6 +142,35 @@ class Troubles:
 
         with pytest.raises(Unauthorized):
             world.connector.push([world.lead(1), world.lead(2)])
+
+    @pytest.mark.parametrize("trouble", REFUSALS)
+    @pytest.mark.parametrize("verb", ["changes", "look_up"])
+    def test_a_reading_that_is_refused_rejects_nobody(self, world: World, verb: Verb, trouble: Trouble) -> None:
+        """Only a lead can be rejected, and a reading has none: it is due again, or the settings are to be changed."""
+        world.push(world.lead())
+        world.crm.trouble(trouble)
+
+        assert not isinstance(world.fails(verb), Rejected)
+
+    @pytest.mark.parametrize("trouble", REFUSALS)
+    def test_a_history_that_is_refused_rejects_nobody(self, world: World, trouble: Trouble) -> None:
+        """It is a reading like the others, where a CRM has it."""
+        world.push(world.lead())
+        world.crm.trouble(trouble)
+
+        assert not isinstance(world.fails("history"), Rejected)
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_a_wrong_address_rejects_nobody(self, world: World, verb: Verb) -> None:
+        """Every path leads nowhere there: that says nothing of any lead, and does not make a record gone."""
+        world.push(world.lead())
+        with Elsewhere(404) as server:
+            astray = world.open(url=f"{server.url}/nope")
+            world.http.astray = server.url
+            for connector in (world.connector, astray):  # the first may be signed in, the other can never be
+                world.connector = connector
+
+                assert not isinstance(world.fails(verb), Rejected)
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_redirect_is_not_followed(self, world: World, verb: Verb) -> None:

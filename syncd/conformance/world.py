@@ -27,8 +27,8 @@ from syncd.contract import (
 from syncd.http import Session
 
 Item = TypeVar("Item")
-Verb = Literal["check", "stages", "push", "changes", "look_up"]
-VERBS: tuple[Verb, ...] = ("check", "stages", "push", "changes", "look_up")
+Verb = Literal["check", "stages", "push", "changes", "look_up", "history"]
+VERBS: tuple[Verb, ...] = ("check", "stages", "push", "changes", "look_up")  # history is not every CRM's
 
 BEGINNING = datetime(2031, 3, 3, 10, 0, tzinfo=UTC)
 """Years away from any machine's clock, so that a connector that asks that one is found out."""
@@ -59,12 +59,15 @@ class Probe(Session):
     def __init__(self, now: Callable[[], datetime], *, deadline: float = 5.0) -> None:
         super().__init__(deadline=deadline, now=now, sleep=lambda _: None)
         self.urls: list[str] = []
+        self.astray: str | None = None  # the address to which calls go instead
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request as the daemon would."""
         self.urls.append(request.url or "")
         if len(self.urls) > MOST_CALLS:
             raise AssertionError(f"the connector made {MOST_CALLS} calls and did not end")
+        if self.astray:
+            request.url = f"{self.astray}{request.path_url}"
         return super().send(request, **kwargs)
 
 
@@ -174,6 +177,8 @@ class World:
                 return self.poll(self.connector.start(self.clock() - timedelta(hours=1)))
             case "look_up":
                 return self.look_up(RemoteRef(deal=self.crm.deals("ref_0001")[0]))
+            case "history":
+                return list(self.historian().history(self.crm.deals("ref_0001")))
 
     def fails(self, verb: Verb) -> ConnectorError:
         """Do a thing that must fail as a whole, or in the verdict of every lead; give the error."""
@@ -218,18 +223,23 @@ class _Ear(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[list[logging.LogRecord]]:
-    """Hear all that anybody logs, at any level and before any redaction."""
+    """Hear all that anybody logs, at any level and before any redaction.
+
+    Except urllib3's line for each call: it would bury what is worth reading, and the session notes every URL anyway.
+    """
     heard: list[logging.LogRecord] = []
     ear = _Ear(heard)
-    root = logging.getLogger()
-    level = root.level
+    root, wire = logging.getLogger(), logging.getLogger("urllib3")
+    levels = root.level, wire.level
     root.addHandler(ear)
     root.setLevel(logging.DEBUG)
+    wire.setLevel(logging.INFO)
     try:
         yield heard
     finally:
         root.removeHandler(ear)
-        root.setLevel(level)
+        root.setLevel(levels[0])
+        wire.setLevel(levels[1])
 
 
 def facts(told: Sequence[StageFact | Gone]) -> list[StageFact]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import ClassVar
 
 import requests
 from pydantic import SecretStr
@@ -47,6 +48,8 @@ class Refused(Misconfigured):
 class Asking:
     """The calls of one account."""
 
+    read_size: ClassVar[int] = 50
+
     def __init__(self, settings: ReferenceSettings, http: Http) -> None:
         self.settings, self.http, self.key = settings, http, settings.push.referral_id
 
@@ -56,7 +59,7 @@ class Asking:
         """Read records by id; give them, and the ids that lead nowhere."""
         records: dict[str, JsonObject] = {}
         missing: set[str] = set()
-        for some in parts(ids, 50):
+        for some in parts(ids, self.read_size):
             query: JsonObject = {"inputs": [{"id": it} for it in some], "properties": [*properties, MERGED]}
             query |= {"propertiesWithHistory": [*past]} | ({"idProperty": by} if by else {})
             body = self.post(f"objects/2026-09/{kind}/batch/read", query)
@@ -101,6 +104,8 @@ class Asking:
             raise self.parked(answer)
         if status in {400, 409}:
             raise self.refused(json_object(answer))
+        if status == 404:
+            raise Misconfigured("the API is not at this address", yaml_path="base_url")
         raise status_error(status, f"the CRM answers {status}", retry_after=self.wait(answer)) or AssertionError(status)
 
     def wait(self, answer: requests.Response) -> float | None:

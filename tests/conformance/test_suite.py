@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from syncd.conformance.world import opened
+from tests.conformance.hubspot import HubSpotDouble
+from tests.conformance.reference import Reference
 from tests.conformance.running import behaviours
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -102,6 +105,13 @@ def test_without_pytest_the_import_says_what_to_install() -> None:
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
 
     assert "pip install pytest" in run.stderr
+
+
+def test_what_is_heard_is_not_buried_in_a_line_for_each_call() -> None:
+    with opened(HubSpotDouble(Reference, page_size=Reference.page_size)) as world:
+        world.push(world.lead())
+
+        assert [it.getMessage() for it in world.heard if it.name.startswith("urllib3")] == []
 
 
 def test_there_are_many_behaviours_and_each_is_a_sentence() -> None:

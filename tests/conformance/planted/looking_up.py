@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from syncd.contract import (
     Gone,
@@ -91,6 +92,23 @@ class ReadsOneByOne(Reference):
 
     def look_up(self, refs: Sequence[RemoteRef]) -> Told:
         return [it for ref in refs for it in super(ReadsOneByOne, self).look_up([ref])]
+
+
+@caught_by("many_records_are_read_in_few_calls")
+class ReadsAsItWrites(Reference):
+    """Takes leads one by one, and so reads records one by one."""
+
+    batch_size: ClassVar[int] = 1
+
+    def look_up(self, refs: Sequence[RemoteRef]) -> Told:
+        return [it for ref in dict.fromkeys(refs) for it in super(ReadsAsItWrites, self).look_up([ref])]
+
+
+@caught_by("many_records_are_read_in_few_calls")
+class NeverCuts(Reference):
+    """Sends all ids in one call, however many the CRM takes."""
+
+    read_size: ClassVar[int] = 10_000
 
 
 @caught_by("looking_up_nothing_calls_nobody")

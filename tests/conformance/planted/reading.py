@@ -18,6 +18,7 @@ from syncd.contract import (
     StageFact,
     Transient,
     read_time,
+    to_ms,
 )
 from tests.conformance.planted import caught_by
 from tests.conformance.reference import Reference
@@ -123,6 +124,14 @@ class NoPast(Reference):
 
     def history(self, deals: Sequence[RemoteId]) -> Sequence[StageFact]:
         return [it for it in self.look_up([RemoteRef(deal=deal) for deal in deals]) if isinstance(it, StageFact)]
+
+
+@caught_by("the_versions_of_a_history_grow_with_its_times")
+class TimeOfDay(Reference):
+    """Orders facts by the time of the day."""
+
+    def version(self, at: datetime) -> int:
+        return to_ms(at) % to_ms(datetime(1970, 1, 2, tzinfo=UTC))
 
 
 @caught_by("reading_changes_nothing")

@@ -141,6 +141,31 @@ class BlamesLeadsForScopes(Judging):
     statuses, error = (403,), Rejected("forbidden")
 
 
+@caught_by("a_reading_that_is_refused_rejects_nobody", "a_history_that_is_refused_rejects_nobody")
+class BlamesLeadsForReadings(Reference):
+    """Rejects where nothing was pushed, for a reading that the CRM refuses."""
+
+    def judge(self, answer: requests.Response) -> JsonObject:
+        if answer.status_code == 400 and (answer.request.path_url or "").endswith(("/search", "/read")):
+            raise Rejected("bad request")
+        return super().judge(answer)
+
+
+@caught_by("a_wrong_address_rejects_nobody")
+class BlamesLeadsForTheAddress(Judging):
+    """Rejects leads for an address at which nothing is."""
+
+    statuses, error = (404,), Rejected("not found")
+
+
+@caught_by("a_wrong_address_rejects_nobody")
+class NowhereIsGone(Reference):
+    """Takes an address at which nothing is for a list that is empty."""
+
+    def judge(self, answer: requests.Response) -> JsonObject:
+        return {"results": []} if answer.status_code == 404 else super().judge(answer)
+
+
 @caught_by("a_redirect_is_not_followed")
 class FollowsRedirects(Reference):
     """Goes wherever it is sent, with the credential."""
