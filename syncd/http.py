@@ -159,7 +159,12 @@ class _Fault(Transient):
 
 def is_read(method: str, path: str) -> bool:
     """Tell whether a call only reads: by its method, or by the last word of its path, as CRMs also read by POST."""
-    return method in {"GET", "HEAD", "OPTIONS"} or path.rstrip("/").rsplit("/", 1)[-1] in {"read", "search", "query"}
+    return method in {"GET", "HEAD", "OPTIONS"} or path.rstrip("/").rsplit("/", 1)[-1] in {
+        "read",
+        "search",
+        "query",
+        "coql",
+    }
 
 
 def _is_worth_repeating(error: BaseException) -> bool:
