@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncd.flow.app import App
 from syncd.store import referrals, work
-from syncd.store.engine import write
+from syncd.store.engine import read, write
 
 AT_ONCE = 1000  # leads in one transaction, so that nobody waits long for the database
 
@@ -15,13 +15,18 @@ def catch_up(app: App) -> int:
     for campaign in app.config.campaigns.values():
         for connector in campaign.connectors:
             while not app.stopping.is_set():
-                now = app.clock()
-                with write(app.database) as tx:
+                # Found in a reading: to look through all referrals takes a while, and mostly there are none.
+                with read(app.database) as tx:
                     missing = referrals.not_owed(tx, campaign.id, connector, limit=AT_ONCE)
-                    for lead in missing:
-                        work.owe_push(tx, connector=connector, lead=lead, campaign=campaign.id, now=now)
-                total += len(missing)
-                if len(missing) < AT_ONCE:
+                if not missing:
+                    break
+                with write(app.database) as tx:
+                    owed = sum(
+                        work.owe_push(tx, connector=connector, lead=lead, campaign=campaign.id, now=app.clock())
+                        for lead in missing
+                    )
+                total += owed
+                if not owed:  # somebody else was quicker; to look again would find the same
                     break
             app.nudge(connector)
     return total

@@ -210,7 +210,7 @@ def _signed_up(app: App, new: Referral, friend: Participant) -> Event:
 def _push(tx: Transaction, app: App, campaign: str, lead: str, now: datetime) -> None:
     """Owe the lead to every connector of its campaign."""
     for connector in _connectors(app, campaign):
-        if lead.startswith("ref_") or app.connections[connector].settings.push.advocates:
+        if referrals.is_referral(lead) or app.connections[connector].settings.push.advocates:
             work.owe_push(tx, connector=connector, lead=lead, campaign=campaign, now=now)
 
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from syncd.contract import ConnectorError, Gone, KeepsHistory, RemoteId, RemoteRef, StageFact, Transient
+from syncd.contract import Gone, KeepsHistory, RemoteId, RemoteRef, StageFact
 from syncd.flow import facts
 from syncd.flow.app import App, Connection
 from syncd.flow.deals import is_newer, owners
-from syncd.flow.health import ail, ready, recover, skew_of
+from syncd.flow.health import ail, ending, ready, recover, skew_of
 from syncd.store import records, sources, work
 from syncd.store.engine import read, write
 from syncd.store.sources import Source
@@ -47,16 +47,11 @@ def collect(app: App, name: str) -> int:
         found = _search(app, connection, source)
         if source.sweep_at is None or source.sweep_at <= now:
             found += _sweep(app, connection, source)
-    except ConnectorError as error:
-        ail(app, name, error, now)
-        _rest(app, connection, source)
-        return 0
     except Interrupted:
         log.warning("source %s was taken over by another worker", name)
         return 0
-    except Exception as error:  # a fault of the connector's own, such as a form that it did not expect
-        log.exception("connector %s broke down while it was read", name)
-        ail(app, name, Transient(f"the connector broke down while it was read: {type(error).__name__}"), now)
+    except Exception as error:
+        ail(app, name, ending(connection, error, "while it was read"), now)
         _rest(app, connection, source)
         return 0
     _rest(app, connection, source)

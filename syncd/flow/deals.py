@@ -182,7 +182,7 @@ def _follow(
     now: datetime,
 ) -> None:
     for lead in sorted(records.relink(tx, connector, part, old, new)) if old != new else ():
-        if lead.startswith("ref_"):
+        if referrals.is_referral(lead):
             referrals.note(
                 tx, "merged", at=now, cause=cause, referral=lead, connector=connector, old=old.id, new=new.id
             )

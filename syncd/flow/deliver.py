@@ -14,7 +14,7 @@ from sqlalchemy import and_
 from syncd.contract import ConnectorError, Lead, Misconfigured, Parked, Pushed, Transient
 from syncd.flow.app import App, Connection
 from syncd.flow.book import lock
-from syncd.flow.health import MOST_FAILURES, ail, backoff, ready, recover
+from syncd.flow.health import MOST_FAILURES, ail, backoff, ending, ready, recover
 from syncd.flow.leads import read_leads
 from syncd.store import records, referrals, work
 from syncd.store.engine import read, retrying, write
@@ -35,7 +35,7 @@ def deliver(app: App, name: str) -> int:
         there = [duty for duty in duties if duty.lead in leads]
         _drop(app, [duty for duty in duties if duty.lead not in leads])
         try:
-            with _held(app, there):
+            with held(app, there):
                 verdicts = _push(connection, [leads[duty.lead or ""] for duty in there])
         except ConnectorError as error:
             _release(app, there, error)
@@ -54,13 +54,13 @@ def deliver(app: App, name: str) -> int:
 
 
 @contextmanager
-def _held(app: App, duties: Sequence[Duty]) -> Iterator[None]:
+def held(app: App, duties: Sequence[Duty], every: float = work.LEASE.total_seconds() / 3) -> Iterator[None]:
     """Keep the lease while a push goes on: it makes several calls, each of which may take its time."""
     done = threading.Event()
 
     def keep() -> None:
         for _ in range(MOST_LEASES):
-            if done.wait(work.LEASE.total_seconds() / 3):
+            if done.wait(every):
                 return
             with write(app.database) as tx:
                 work.extend(tx, outbox, duties, app.clock())
@@ -94,8 +94,7 @@ def _push(connection: Connection, leads: Sequence[Lead]) -> Sequence[Pushed | Co
         raise
     except Exception as error:  # a fault of the connector's own; it must not hold up the leads beside it
         if len(leads) == 1:
-            log.exception("connector %s broke down on lead %s", connection.name, leads[0].id)
-            return [Transient(f"the connector broke down on this lead: {type(error).__name__}")]
+            return [ending(connection, error, f"on lead {leads[0].id}")]
         middle = len(leads) // 2
         return [*_push(connection, leads[:middle]), *_push(connection, leads[middle:])]
 
@@ -123,12 +122,12 @@ def _settle_one(
         referrals.mark_pushed(tx, lead)
         if work.settle(tx, outbox, duty):
             person, deal = verdict.ref.person, verdict.ref.deal
-            _note(
+            referrals.note_lead(
                 tx,
-                "pushed" if lead.startswith("ref_") else "pushed_advocate",
-                duty,
-                now,
-                cause,
+                "pushed" if referrals.is_referral(lead) else "pushed_advocate",
+                lead,
+                at=now,
+                cause=cause,
                 connector=connection.name,
                 person=person and person.id,
                 deal=deal and deal.id,
@@ -139,7 +138,8 @@ def _settle_one(
     due_at = now + backoff(duty.failures + 1) if again else None
     if work.settle(tx, outbox, duty, due_at=due_at, error=str(verdict), dead=not again, failed=True) and not again:
         log.warning("connector %s: lead %s is a dead letter: %s", connection.name, lead, verdict)
-        _note(tx, "push_failed", duty, now, cause, connector=connection.name, error=str(verdict))
+        name, error = connection.name, str(verdict)
+        referrals.note_lead(tx, "push_failed", lead, at=now, cause=cause, connector=name, error=error)
     return False
 
 
@@ -160,11 +160,3 @@ def _drop(app: App, duties: Sequence[Duty]) -> None:
     with write(app.database) as tx:
         for duty in duties:
             work.settle(tx, outbox, duty)
-
-
-def _note(
-    tx: Transaction, what: str, duty: Duty, now: datetime, cause: str, *, connector: str, **detail: object
-) -> None:
-    lead = duty.lead or ""
-    friend, advocate = (lead, None) if lead.startswith("ref_") else (None, lead)
-    referrals.note(tx, what, at=now, cause=cause, connector=connector, referral=friend, participant=advocate, **detail)

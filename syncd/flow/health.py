@@ -36,12 +36,8 @@ def _checked(app: App, connection: Connection, source: sources.Source, now: date
             return source
         account, stages = plug_in.check(), plug_in.stages()
         cursor = source.cursor or plug_in.start(source.created_at + skew_of(connection, source))
-    except ConnectorError as error:
-        ail(app, connection.name, error, now)
-        return None
-    except Exception as error:  # a fault of the connector's own
-        log.exception("connector %s broke down while it was checked", connection.name)
-        ail(app, connection.name, Transient(f"the connector broke down in check: {type(error).__name__}"), now)
+    except Exception as error:
+        ail(app, connection.name, ending(connection, error, "in check"), now)
         return None
     with write(app.database) as tx:
         values = {"account": account.name, "stages": stages, "cursor": cursor}
@@ -51,6 +47,14 @@ def _checked(app: App, connection: Connection, source: sources.Source, now: date
     recover(app, connection.name, now)
     with read(app.database) as tx:
         return sources.get(tx, connection.name)
+
+
+def ending(connection: Connection, error: Exception, when: str) -> ConnectorError:
+    """Give what a call ended with. A fault of the connector's own, which may be anything, is logged, and passes."""
+    if isinstance(error, ConnectorError):
+        return error
+    log.error("connector %s broke down %s", connection.name, when, exc_info=error)
+    return Transient(f"the connector broke down {when}: {type(error).__name__}")
 
 
 def skew_of(connection: Connection, source: sources.Source) -> timedelta:

@@ -68,14 +68,12 @@ def _mark(app: App, connector: str, what: str, by: str, **values: object) -> Non
 
 
 def _note(tx: Transaction, what: str, letter: Letter, by: str, now: datetime, **detail: object) -> None:
-    lead, friend = letter.lead, (letter.lead or "").startswith("ref_")
-    referrals.note(
+    referrals.note_lead(
         tx,
         what,
+        letter.lead,
         at=now,
         cause=by,
-        referral=lead if friend else None,
-        participant=None if friend else lead,
         connector=letter.party if letter.box == "outbox" else None,
         letter=letter.name,
         error=letter.error,

@@ -47,6 +47,11 @@ class Change:
     detail: Mapping[str, Any]
 
 
+def is_referral(lead: str) -> bool:
+    """Tell a lead that is a referral from one that is an advocate, who is a lead under a participant's id."""
+    return lead.startswith("ref_")
+
+
 def add(tx: Connection, new: Referral) -> bool:
     """Store a referral; False if this friend already has one in this campaign."""
     return insert_new(tx, referral, **{name: getattr(new, name) for name in Referral.__dataclass_fields__})
@@ -138,6 +143,12 @@ def note(
             detail={name: value for name, value in detail.items() if value is not None},
         )
     )
+
+
+def note_lead(tx: Connection, what: str, lead: str | None, *, at: datetime, cause: str, **more: Any) -> None:
+    """Add a line about a lead to the history: about its referral, or about the advocate that it is."""
+    whose = {"referral" if is_referral(lead) else "participant": lead} if lead else {}
+    note(tx, what, at=at, cause=cause, **whose, **more)
 
 
 def changes(tx: Connection, *, after: int = 0, referral: str | None = None, limit: int = 500) -> list[Change]:

@@ -6,7 +6,7 @@ is still the row's. So a dead worker's rows fall due again by themselves, and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -209,7 +209,7 @@ def letters(
     dead: bool,
     party: str | None = None,
     error: str | None = None,
-    names: Iterable[str] | None = None,
+    names: Sequence[str] | None = None,
     limit: int = 1000,
 ) -> list[Letter]:
     """List what waits, or what is dead, of outbox and inbox, oldest first; timers are nobody's concern."""
