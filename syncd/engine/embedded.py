@@ -73,9 +73,8 @@ class Embedded:
         # Two instances: while one works, the other only leaves word in the loop that it is wanted again.
         defaults = {"coalesce": True, "max_instances": 2, "misfire_grace_time": None}
         self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone=UTC)
-        logging.getLogger("apscheduler").setLevel(
-            logging.CRITICAL
-        )  # it tells of every run; our own lines tell of changes
+        # It tells of every run; our own lines tell of changes.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
     def start(self) -> None:
         """Begin to look for work."""
