@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 
 from syncd.cli.errors import explained
 from syncd.config import ConfigError, Problem
@@ -32,6 +32,8 @@ PROBLEM = Problem(file="syncd.yaml", line=3, col=5, message="unknown key 'naem'"
         (Rejected("bad row"), 1),
         (ConnectorError("odd"), 1),
         (OperationalError("SELECT 1", {}, Exception("database is locked")), 75),
+        (DatabaseError("SELECT 1", {}, Exception("file is not a database")), 78),
+        (DataError("INSERT", {}, Exception("value too long for type character varying(64)")), 65),
         (KeyError("anything"), 1),
     ],
 )

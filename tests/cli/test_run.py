@@ -126,6 +126,18 @@ def test_a_taken_port_is_told_and_worth_another_try(place: Place, start: Callabl
     assert f"cannot listen on 127.0.0.1:{port}" in errors
 
 
+def test_an_address_of_another_machine_is_a_mistake_in_the_configuration(
+    place: Place, start: Callable[..., Daemon]
+) -> None:
+    """Another try would end the same: 192.0.2.1 is for documentation, and nobody has it."""
+    place.config.write_text(place.config.read_text().replace("127.0.0.1:0", "192.0.2.1:8787"))
+
+    code, errors = ended(start(place, "run"))
+
+    assert code == 78
+    assert "192.0.2.1 is no address of this machine" in errors
+
+
 def test_a_database_that_cannot_be_made_is_told_without_a_traceback(place: Place, start: Callable[..., Daemon]) -> None:
     place.config.write_text(place.config.read_text().replace("sqlite:///syncd.db", "sqlite:///no/such/folder/syncd.db"))
 

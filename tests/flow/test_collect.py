@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
 
-from syncd.contract import Transient
+from syncd.contract import Page, Transient
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.store import records
@@ -217,6 +219,24 @@ def test_a_crm_whose_clock_is_wrong_by_hours_qualifies_all_the_same(engine: Engi
     assert referral.standing == "qualified"
     assert referral.qualified_at is not None
     assert abs(referral.qualified_at - world.clock()) < timedelta(minutes=3)
+
+
+def test_a_reading_ends_between_two_pages_once_the_daemon_is_stopping(world: World, pushed: str) -> None:
+    before = world.source()
+    plug_in: Any = world.app.connections["crm"].plug_in()
+    changes, look_ups = plug_in.changes, len([call for call in world.crm.calls if call.startswith("look_up")])
+    world.crm.move(world.crm.deal_of(pushed), "won")
+    world.clock.move(hours=2)
+
+    def stopped_meanwhile(since: str, until: datetime) -> Iterator[Page]:
+        world.app.stopping.set()
+        yield from changes(since, until)
+
+    plug_in.changes = stopped_meanwhile
+    assert collect(world.app, "crm") == 0
+
+    assert (world.source().cursor, world.source().sweep_at) == (before.cursor, before.sweep_at)
+    assert len([call for call in world.crm.calls if call.startswith("look_up")]) == look_ups
 
 
 def test_a_failed_poll_keeps_the_cursor_and_reads_the_same_stretch_again(world: World, pushed: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select, true
 
 from syncd.contract import Connector, Lead, Misconfigured, Parked, Pushed, Rejected, Transient
-from syncd.flow.deliver import deliver
+from syncd.flow.deliver import deliver, held
 from syncd.store import work
 from syncd.store.engine import read, write
 from syncd.store.tables import outbox
@@ -174,6 +174,25 @@ def test_a_worker_that_died_after_its_claim_delays_its_leads_by_a_lease(world: W
     world.clock.move(seconds=61)
     assert world.deliver() == 2
     assert world.standing(id) == "pushed"
+
+
+def test_a_push_that_takes_longer_than_a_lease_keeps_its_leads(world: World) -> None:
+    captured(world, 1)
+    with write(world.app.database) as tx:
+        duties = work.claim(tx, outbox, true(), limit=10, now=world.clock())
+    claimed_until = world.clock() + work.LEASE
+    world.clock.move(seconds=50)
+
+    with held(world.app, duties, every=0.01):
+        for _ in range(2000):
+            with read(world.app.database) as tx:
+                due = set(tx.scalars(select(outbox.c.due_at).where(outbox.c.kind == "push")))
+            if due != {claimed_until}:
+                break
+
+    assert due == {world.clock() + work.LEASE}
+    world.clock.move(seconds=20)
+    assert world.deliver() == 0
 
 
 def test_nothing_is_taken_up_once_the_daemon_is_stopping(world: World) -> None:
