@@ -690,14 +690,16 @@ def test_persons_are_asked_for_deals_beside_an_archived_one(crm: Answers, http: 
     assert [it.ref.deal and it.ref.deal.id for it in told] == ["6", "7"]
 
 
+@pytest.mark.parametrize("is_shown", [False, True])
 def test_a_lead_that_vanished_is_looked_for_among_its_persons_deals_whatever_their_count(
-    crm: Answers, http: Session
+    crm: Answers, http: Session, is_shown: bool
 ) -> None:
     """A count that lags must not turn a conversion into a loss."""
     person = {"id": 5, "update_time": "2026-11-24T09:00:00Z", "custom_fields": {}}
     crm.on("/v2/persons", page({**person, "open_deals_count": 0, "closed_deals_count": 0}))
     crm.on("/v2/deals.*person_id=5", page(deal(7, source_lead_id=LEAD_ID)))
-    crm.on(f"/v1/leads/{LEAD_ID}", (404, refusal("Lead not found")))
+    marked = {"success": True, "data": a_lead(LEAD_ID, "2026-11-24T09:56:01Z", is_deleted=True)}
+    crm.on(f"/v1/leads/{LEAD_ID}", marked if is_shown else (404, refusal("Lead not found")))
     ref = RemoteRef(person=RemoteId(type="person", id="5"), deal=RemoteId(type="lead", id=LEAD_ID))
 
     told = opened(http).look_up([ref])
