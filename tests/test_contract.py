@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 
 import syncd.contract
 from syncd.contract import (
+    BadDelivery,
     BaseUrl,
     ConnectorError,
     ConnectorSettings,
     Misconfigured,
     Rejected,
     Stage,
+    Throttled,
     Transient,
     Unauthorized,
     answered_at,
@@ -31,6 +34,7 @@ from syncd.contract import (
     minor_units,
     parts,
     read_id,
+    read_json,
     read_time,
     retry_after,
     status_error,
@@ -95,6 +99,7 @@ def test_a_json_object_keeps_fractions_exactly() -> None:
         (b'{"a": "\xff"}', "application/json"),
         (b"\xef\xbb\xbf{}", "application/json"),
         (b"[" * 100_000, "application/json"),
+        (b'{"a": 1e99999999999999999999}', "application/json"),
     ],
 )
 def test_what_is_not_one_whole_json_object_is_refused_and_not_repeated_in_the_error(body: bytes, kind: str) -> None:
@@ -102,6 +107,34 @@ def test_what_is_not_one_whole_json_object_is_refused_and_not_repeated_in_the_er
         json_object(answer(body, kind))
 
     assert caught.value.__cause__ is None
+    assert "Maintenance" not in str(caught.value)
+
+
+def test_a_message_is_read_as_exactly_as_an_answer() -> None:
+    assert read_json(b'[{"a": 0.1}, 7]') == [{"a": Decimal("0.1")}, 7]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<a/>",
+        b'{"Maintenance": ',
+        b'{"a": 1, "a": 2}',
+        b'{"a": NaN}',
+        b'{"a": 1e99999999999999999999}',
+        b'{"a": "\xff"}',
+        b'{"a": ' + b"9" * 100_000 + b"}",
+        b"[" * 100_000,
+        '{"a": 1}'.encode("utf-16"),
+    ],
+)
+def test_a_message_that_is_no_json_is_unreadable_and_not_repeated_in_the_error(body: bytes) -> None:
+    with pytest.raises(BadDelivery) as caught:
+        read_json(body)
+
+    assert caught.value.reason == "unreadable"
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
     assert "Maintenance" not in str(caught.value)
 
 
@@ -301,7 +334,7 @@ def test_an_empty_batch_is_not_sent_and_another_error_ends_it() -> None:
         (408, Transient),
         (423, Transient),
         (425, Transient),
-        (429, Transient),
+        (429, Throttled),
         (500, Transient),
         (503, Transient),
         (400, Rejected),

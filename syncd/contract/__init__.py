@@ -6,7 +6,17 @@ Times are aware and in UTC, money is an integer of minor units, ids are text and
 
 from __future__ import annotations
 
-from syncd.contract.abilities import Connector, Http, KeepsHistory, ListsFields, Provisions
+from syncd.contract.abilities import (
+    Connector,
+    Http,
+    KeepsHistory,
+    ListsFields,
+    ManagesWebhooks,
+    Meters,
+    Provisions,
+    ReceivesWebhooks,
+    UsesOAuth,
+)
 from syncd.contract.answers import (
     JsonObject,
     answered_at,
@@ -24,11 +34,14 @@ from syncd.contract.errors import (
     Misconfigured,
     Parked,
     Rejected,
+    Throttled,
     Transient,
     Unauthorized,
     status_error,
     veiled,
 )
+from syncd.contract.oauth import AccessToken, OAuth, OAuthSettings
+from syncd.contract.quotas import Quota, Told
 from syncd.contract.settings import (
     BaseUrl,
     ConnectorSettings,
@@ -36,10 +49,12 @@ from syncd.contract.settings import (
     Interval,
     LimitSettings,
     OptionalStage,
+    PathSecret,
     PollSettings,
     PushSettings,
     Section,
     Share,
+    WebhookSettings,
     is_loopback,
 )
 from syncd.contract.stages import check_stages
@@ -58,15 +73,20 @@ from syncd.contract.values import (
     Stage,
     StageFact,
 )
+from syncd.contract.webhooks import Acknowledgement, BadDelivery, Delivery, Poke, Subscription, read_json, same_secret
 
 __all__ = [
+    "AccessToken",
     "Account",
+    "Acknowledgement",
+    "BadDelivery",
     "BaseUrl",
     "Connector",
     "ConnectorError",
     "ConnectorSettings",
     "Constant",
     "Cursor",
+    "Delivery",
     "Gone",
     "Http",
     "Interval",
@@ -75,16 +95,24 @@ __all__ = [
     "Lead",
     "LimitSettings",
     "ListsFields",
+    "ManagesWebhooks",
+    "Meters",
     "Misconfigured",
+    "OAuth",
+    "OAuthSettings",
     "OptionalStage",
     "Outcome",
     "Page",
     "Parked",
+    "PathSecret",
     "Person",
+    "Poke",
     "PollSettings",
     "Provisions",
     "PushSettings",
     "Pushed",
+    "Quota",
+    "ReceivesWebhooks",
     "Rejected",
     "RemoteField",
     "RemoteId",
@@ -93,8 +121,13 @@ __all__ = [
     "Share",
     "Stage",
     "StageFact",
+    "Subscription",
+    "Throttled",
+    "Told",
     "Transient",
     "Unauthorized",
+    "UsesOAuth",
+    "WebhookSettings",
     "answered_at",
     "check_stages",
     "in_halves",
@@ -104,8 +137,10 @@ __all__ = [
     "minor_units",
     "parts",
     "read_id",
+    "read_json",
     "read_time",
     "retry_after",
+    "same_secret",
     "status_error",
     "to_ms",
     "veiled",

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from syncd.contract.errors import ConnectorError
+from syncd.contract.oauth import AccessToken, OAuth
+from syncd.contract.quotas import Quota, Told
 from syncd.contract.settings import ConnectorSettings
 from syncd.contract.values import (
     Account,
@@ -21,6 +23,7 @@ from syncd.contract.values import (
     Stage,
     StageFact,
 )
+from syncd.contract.webhooks import Acknowledgement, Delivery, Poke, Subscription
 
 if TYPE_CHECKING:
     import requests
@@ -45,6 +48,14 @@ class Http(Protocol):
         data: bytes | Mapping[str, str] | None = None,
         idempotent: bool = False,
     ) -> requests.Response: ...
+
+    def access_token(self, instead_of: AccessToken | None = None) -> AccessToken:
+        """Give the OAuth access token, renewed before it ends, or a new one in place of one that was just refused.
+
+        For connectors that are `UsesOAuth`. Raises `Unauthorized` when no token can be had any more, `Parked` when too
+        many were asked for, `Transient` when the vendor does not answer.
+        """
+        ...
 
 
 @runtime_checkable
@@ -119,4 +130,62 @@ class ListsFields(Protocol):
 
     def fields(self) -> Sequence[RemoteField]:
         """List the fields that `push.fields` may name."""
+        ...
+
+
+@runtime_checkable
+class UsesOAuth(Protocol):
+    """A connector whose access tokens the daemon gets, renews and keeps; it asks `Http.access_token` for them."""
+
+    @classmethod
+    def oauth(cls, settings: Any) -> OAuth | None:
+        """Say where tokens are had; None where the settings hold a credential of another kind."""
+        ...
+
+
+@runtime_checkable
+class Meters(Protocol):
+    """A CRM whose limits are known. The daemon then spaces calls out, and stops when our share of a day is spent."""
+
+    def quotas(self) -> Sequence[Quota]:
+        """List what the account allows, by the settings and by what answers have said so far."""
+        ...
+
+    def price(self, method: str, path: str) -> Mapping[str, int]:
+        """Say how many units of which quota a call takes; nothing for one that the CRM does not count."""
+        ...
+
+    def told(self, answer: requests.Response) -> Sequence[Told]:
+        """Read what an answer's headers say of quotas."""
+        ...
+
+
+@runtime_checkable
+class ReceivesWebhooks(Protocol):
+    """A CRM that tells of changes by itself. What it says is a hint: a few seconds are won, nothing hangs on it."""
+
+    acknowledgement: ClassVar[Acknowledgement]
+
+    def read_webhook(self, delivery: Delivery) -> Sequence[Poke]:
+        """Prove that the CRM sent this, then say which records it is about; none for a message of no interest.
+
+        Called only where the settings have a `webhook`. Calls nobody. Raises `BadDelivery`, and nothing else, whatever
+        the bytes are.
+        """
+        ...
+
+
+@runtime_checkable
+class ManagesWebhooks(Protocol):
+    """A CRM in which a connector can order its webhooks itself."""
+
+    def subscribe(self, url: str) -> Subscription:
+        """See to it that changes are told to this URL: order, renew, order again what was removed. Safe to repeat.
+
+        What others have ordered stays as it is, and so does what is well.
+        """
+        ...
+
+    def unsubscribe(self, url: str) -> None:
+        """Have nothing told to this URL any more."""
         ...

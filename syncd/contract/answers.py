@@ -31,17 +31,25 @@ def json_object(answer: requests.Response) -> JsonObject:
     if not kind.endswith("json"):
         raise Transient(f"the answer (status {answer.status_code}) is not JSON but {kind or 'of no type'}")
     try:
-        body = json.loads(
-            answer.content.decode("utf-8"),
-            parse_float=Decimal,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_refuse_repeated,
-        )
-    except (ValueError, RecursionError):  # not `from`: its text holds the whole body
+        body = strictly(answer.content)
+    except ValueError:  # not `from`: its text holds the whole body
         raise Transient(f"the answer (status {answer.status_code}) is not whole, valid JSON") from None
     if not isinstance(body, dict):
         raise Transient(f"the answer (status {answer.status_code}) is not a JSON object")
     return body
+
+
+def strictly(body: bytes) -> Any:
+    """Read JSON in UTF-8, fractions as `Decimal`; raise `ValueError` for NaN, a repeated key and what is no JSON."""
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_repeated,
+        )
+    except (RecursionError, ArithmeticError) as error:  # nested without end; an exponent of twenty digits
+        raise ValueError(type(error).__name__) from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -19,6 +19,10 @@ class Transient(ConnectorError):
         self.retry_after = retry_after
 
 
+class Throttled(Transient):
+    """Too many calls in a moment: this one did nothing, so it counts as no attempt."""
+
+
 class Parked(ConnectorError):
     """A quota is spent: the whole connector waits until `until`, and nothing is counted as an attempt."""
 
@@ -55,7 +59,9 @@ def status_error(status: int, message: str, *, retry_after: float | None = None)
         return Unauthorized(message, yaml_path="token", hint="the CRM refuses this credential; issue a new one")
     if status == 403:
         return Misconfigured(message, yaml_path="token", hint="the credential lacks a permission")
-    if status in {408, 423, 425, 429} or status >= 500:
+    if status == 429:
+        return Throttled(message, retry_after=retry_after)
+    if status in {408, 423, 425} or status >= 500:
         return Transient(message, retry_after=retry_after)
     if 300 <= status < 400:
         return Misconfigured(

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -52,9 +52,16 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _path_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{16,200}", value.get_secret_value()):
+        raise ValueError("write 16 to 200 of the characters A-Z, a-z, 0-9, - . _ ~; syncd webhooks keys makes one")
+    return value
+
+
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
 Share = Annotated[float, BeforeValidator(_share)]
 OptionalStage = Annotated[str | None, BeforeValidator(_no_stage)]
+PathSecret = Annotated[SecretStr, AfterValidator(_path_secret)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """Where a CRM's API is, without a slash at the end; plain http reaches this machine only."""
 
@@ -101,6 +108,15 @@ class LimitSettings(Section):
 
     share: Share = 0.8
     """The part of the CRM's own rate limit that this connector may use."""
+    daily: Annotated[int, Field(ge=100)] | None = None
+    """What the CRM allows the whole account in a day, in its own units, where it does not say so itself."""
+
+
+class WebhookSettings(Section):
+    """How a CRM that tells of changes by itself proves that it is the CRM. A connector adds its own keys."""
+
+    path_secret: PathSecret | None = None
+    """A secret last part of the address: /webhooks/<name>/<path_secret>; 16 characters and more that a URL can hold."""
 
 
 class ConnectorSettings(Section):
@@ -124,3 +140,5 @@ class ConnectorSettings(Section):
     """How the CRM is read."""
     limits: LimitSettings = LimitSettings()
     """How much of the CRM's allowance may be used."""
+    webhook: WebhookSettings | None = None
+    """How the CRM's own webhooks prove themselves; without it none are taken, and polling alone tells of changes."""
