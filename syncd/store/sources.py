@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, and_, func, literal, select, update
 
 from syncd.contract import Stage
-from syncd.store.tables import deal, inbox, outbox, record, source
+from syncd.store.tables import credential, deal, inbox, outbox, quota, record, source
 from syncd.store.work import LEASE, insert_new
 
 State = Literal["new", "healthy", "failing", "parked", "misconfigured"]
@@ -39,6 +39,9 @@ class Source:
     paused_at: datetime | None
     paused_until: datetime | None  # None while it is paused: until somebody resumes it
     paused_by: str | None
+    subscribe_at: datetime | None  # when to see to the CRM's webhooks
+    subscribed_until: datetime | None
+    subscribed_url: str | None
 
     def is_paused(self, now: datetime) -> bool:
         """Tell whether people want no calls to be made."""
@@ -52,7 +55,7 @@ def add(tx: Connection, name: str, now: datetime) -> bool:
     # A connector that was renamed keeps its events; one that takes its old name later must not get them.
     taken = set(tx.scalars(select(source.c.origin).where(source.c.origin.startswith(name, autoescape=True))))
     origin = next(each for each in (name, *(f"{name}~{n}" for n in range(2, len(taken) + 3))) if each not in taken)
-    values = {"due_at": now, "sweep_at": now, "created_at": now, "state": "new", "origin": origin}
+    values = {"due_at": now, "sweep_at": now, "subscribe_at": now, "created_at": now, "state": "new", "origin": origin}
     return insert_new(tx, source, name=name, **values)
 
 
@@ -94,15 +97,22 @@ def mark(tx: Connection, name: str, **values: Any) -> None:
     tx.execute(update(source).where(source.c.name == name).values(**values))
 
 
+def take_subscription(tx: Connection, name: str, now: datetime, until: datetime) -> bool:
+    """Take the care for a CRM's webhooks, if it is due, until a time; False if it is not, or another worker has it."""
+    due = and_(source.c.name == name, source.c.subscribe_at <= now)
+    return tx.execute(update(source).where(due).values(subscribe_at=until)).rowcount == 1
+
+
 def rename(tx: Connection, old: str, new: str) -> bool:
     """Give a connector another name wherever the old one stands; False if the old one is not known."""
     if tx.execute(update(source).where(source.c.name == old).values(name=new)).rowcount == 0:
         return False
-    for table in (outbox, record, deal):
+    for table in (outbox, record, deal, credential, quota):
         tx.execute(update(table).where(table.c.connector == old).values(connector=new))
     tx.execute(update(inbox).where(inbox.c.source == old).values(source=new))
     # Keys carry the connector's name, so that a later duty for the same lead finds them.
-    for table, was, is_ in ((outbox, f"push:{old}:", f"push:{new}:"), (inbox, f"{old}:", f"{new}:")):
+    prefixes = ((outbox, "push:"), (inbox, ""), (inbox, "poke/"))
+    for table, was, is_ in ((table, f"{kind}{old}:", f"{kind}{new}:") for table, kind in prefixes):
         renamed = literal(is_) + func.substr(table.c.key, len(was) + 1)
         tx.execute(update(table).where(table.c.key.startswith(was, autoescape=True)).values(key=renamed))
     return True

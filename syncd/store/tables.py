@@ -197,11 +197,12 @@ inbox = Table(  # what we were told
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("key", String(300), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),  # fact | delivery | timer
+    Column("kind", String(16), nullable=False),  # fact | delivery | timer | poke
     Column("source", String(64), nullable=False),  # the connector, sender or campaign that it is from
     Column("payload", JSON, nullable=False, default=dict),
     *_work_columns(),
     Column("dead", Boolean, nullable=False, default=False),
+    Index(None, "source", "due_at"),
 )
 
 source = Table(  # a configured connector as something to poll
@@ -222,6 +223,43 @@ source = Table(  # a configured connector as something to poll
     Column("paused_at", Instant),  # since when people want it to make no calls
     Column("paused_until", Instant),  # until when; NULL = until they say so
     Column("paused_by", String(120)),
+    Column("subscribe_at", Instant),  # when to see to the CRM's webhooks; NULL = there is nothing to see to
+    Column("subscribed_until", Instant),  # when they end by themselves, where they do
+    Column("subscribed_url", Text),  # to which they go; its secret part is left out
+)
+
+credential = Table(  # what OAuth gave a connector; every token is encrypted
+    "credential",
+    metadata,
+    Column("connector", String(40), primary_key=True),
+    Column("refresh", Text),  # the newest refresh token
+    Column("spare", Text),  # the one before it, until the newest has worked
+    Column("access", Text),
+    Column("access_until", Instant),
+    Column("api", Text),  # where the API is, as the vendor said
+    Column(
+        "renewals", JSON, nullable=False, default=list
+    ),  # when the last access tokens were asked for, in microseconds
+    Column("lease", BigInteger, nullable=False, server_default="0"),  # the fencing number of whoever asks for one now
+    Column("leased_until", Instant),
+    Column("granted_at", Instant, nullable=False),  # when an admin consented, or the configuration brought it in
+    Column("origin", String(64)),  # the fingerprint of the configured refresh token that this one grew from
+    Column("refused", Text),  # why the vendor gives no token any more; NULL while it does
+)
+
+quota = Table(  # what a CRM allows, and how much of it is used; shared by all processes
+    "quota",
+    metadata,
+    Column("connector", String(40), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("limit", BigInteger, nullable=False),  # units of the whole account in a window
+    Column("window_ms", BigInteger, nullable=False),
+    Column("next_at", Instant),  # of a short window: when the next call may go
+    Column("used", BigInteger, nullable=False, server_default="0"),  # of a long window: what we took since `since`
+    Column("since", Instant),
+    Column("left", BigInteger),  # what the account has left, as the CRM last said
+    Column("left_at", Instant),
+    Column("resets_at", Instant),
 )
 
 event = Table(  # a fact for the rules

@@ -245,9 +245,14 @@ def discard(tx: Connection, letter: Letter, reason: str) -> bool:
     return tx.execute(update(table).where(dead).values(dead=False, payload={}, error=reason)).rowcount == 1
 
 
-def forget(tx: Connection, *, before: datetime, limit: int) -> int:
-    """Delete up to `limit` rows of the inbox that came before a time and are closed; dead letters stay."""
+def forget(tx: Connection, *, before: datetime, limit: int, kind: str | None = None) -> int:
+    """Delete up to `limit` rows of the inbox that came before a time and are closed; dead letters stay.
+
+    With `kind`, only rows of this one.
+    """
     old = and_(inbox.c.due_at.is_(None), inbox.c.dead.is_(False), inbox.c.created_at < before)
+    if kind is not None:
+        old = and_(old, inbox.c.kind == kind)
     some = select(inbox.c.id).where(old).limit(limit)
     return tx.execute(delete(inbox).where(old, inbox.c.id.in_(some))).rowcount
 

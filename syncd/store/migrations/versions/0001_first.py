@@ -46,6 +46,36 @@ def _refuse_changes_on_sqlite() -> None:
 
 def _create_tables() -> None:
     op.create_table(
+        "credential",
+        sa.Column("connector", sa.String(length=40), nullable=False),
+        sa.Column("refresh", sa.Text(), nullable=True),
+        sa.Column("spare", sa.Text(), nullable=True),
+        sa.Column("access", sa.Text(), nullable=True),
+        sa.Column("access_until", sa.BigInteger(), nullable=True),
+        sa.Column("api", sa.Text(), nullable=True),
+        sa.Column("renewals", sa.JSON(), nullable=False),
+        sa.Column("lease", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("granted_at", sa.BigInteger(), nullable=False),
+        sa.Column("origin", sa.String(length=64), nullable=True),
+        sa.Column("refused", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("connector", name=op.f("pk_credential")),
+    )
+    op.create_table(
+        "quota",
+        sa.Column("connector", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("limit", sa.BigInteger(), nullable=False),
+        sa.Column("window_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("used", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("left", sa.BigInteger(), nullable=True),
+        sa.Column("left_at", sa.BigInteger(), nullable=True),
+        sa.Column("resets_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("connector", "name", name=op.f("pk_quota")),
+    )
+    op.create_table(
         "deal",
         sa.Column("connector", sa.String(length=40), nullable=False),
         sa.Column("deal_type", sa.String(length=40), nullable=False),
@@ -107,6 +137,7 @@ def _create_tables() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_inbox_key")),
     )
     op.create_index(op.f("ix_inbox_due_at"), "inbox", ["due_at"], unique=False)
+    op.create_index(op.f("ix_inbox_source_due_at"), "inbox", ["source", "due_at"], unique=False)
     op.create_table(
         "ledger_txn",
         sa.Column("key", sa.String(length=400), nullable=False),
@@ -236,6 +267,9 @@ def _create_tables() -> None:
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
         sa.Column("paused_by", sa.String(length=120), nullable=True),
+        sa.Column("subscribe_at", sa.BigInteger(), nullable=True),
+        sa.Column("subscribed_until", sa.BigInteger(), nullable=True),
+        sa.Column("subscribed_url", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
         sa.UniqueConstraint("origin", name=op.f("uq_source_origin")),
     )
