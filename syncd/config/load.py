@@ -15,7 +15,8 @@ from syncd.config.model import Config, Document
 from syncd.config.problems import ConfigError, Unavailable, nearest
 from syncd.config.source import Mark, Report
 from syncd.config.tree import Node, read_documents, read_text
-from syncd.contract import Connector, ConnectorSettings
+from syncd.contract import Connector, ConnectorSettings, UsesOAuth
+from syncd.vault import is_key
 
 ConnectorTypes = Callable[[str], type[Connector]]
 
@@ -26,6 +27,7 @@ class _Placed:
 
     node: Node
     settings: ConnectorSettings | None
+    keeps_tokens: bool = False  # of OAuth, encrypted
 
     @property
     def name(self) -> str | None:
@@ -44,6 +46,7 @@ def load(path: Path, *, env: Mapping[str, str], connector_types: ConnectorTypes)
     document = typed(Document, root, report)
     connectors = [_connector(node, connector_types, report) for node in _items(root, "connectors")]
     _check_password(root, report)
+    _check_keys(root, connectors, report)
     _check_names(root, connectors, report)
     entries = [_entry(node, connectors, report) for node in _items(root, "campaigns")]
     campaigns = read_campaigns(entries, folder, report)
@@ -57,6 +60,7 @@ def load(path: Path, *, env: Mapping[str, str], connector_types: ConnectorTypes)
         database=_placed_database(document.database, folder),
         engine=document.engine,
         server=document.server,
+        secrets=document.secrets,
         connectors=tuple(placed.settings for placed in connectors if placed.settings),
         campaigns=MappingProxyType(dict(campaigns.by_id)),
         senders=document.senders,
@@ -84,18 +88,22 @@ def _expanded(path: Path, env: Mapping[str, str], report: Report) -> Node:
 def _connector(node: Node, connector_types: ConnectorTypes, report: Report) -> _Placed:
     """Type a connector's section by the `Settings` of its type."""
     model: type[ConnectorSettings] = ConnectorSettings
+    connector: type[Connector] | None = None
     if not isinstance(node.value, dict):
         return _Placed(node=node, settings=None)
     if (type_node := node.child("type")) and (name := _text(type_node)):
         try:
-            model = connector_types(name).Settings
+            connector = connector_types(name)
+            model = connector.Settings
         except Unavailable as error:
             shown = str(error) if type_node.raw == name else "this is no connector type"
             report.error(type_node.mark, shown, error.hint)
             _mask_all(node)
             return _Placed(node=node, settings=None)
     _check_fields(node, report)
-    return _Placed(node=node, settings=typed(model, node, report))
+    settings = typed(model, node, report)
+    uses_oauth = settings is not None and isinstance(connector, UsesOAuth) and connector.oauth(settings) is not None
+    return _Placed(node=node, settings=settings, keeps_tokens=uses_oauth)
 
 
 def _entry(node: Node, connectors: Sequence[_Placed], report: Report) -> Entry:
@@ -167,6 +175,24 @@ def _check_password(root: Node, report: Report) -> None:
         report.warning(
             node.mark, "a password stands in this file", "write the URL as ${SYNCD_DATABASE} or ${file:path}"
         )
+
+
+def _check_keys(root: Node, connectors: Sequence[_Placed], report: Report) -> None:
+    """The keys must be keys, and be there where tokens are kept; no text of them is ever shown."""
+    secrets = root.child("secrets")
+    key = secrets.child("key") if secrets else None
+    for node in (key.items() or [key]) if key else ():
+        if (text := _text(node)) and not is_key(text):
+            report.error(node.mark, "this is no key", "make one: syncd secrets keygen")
+    if key:
+        return
+    for placed in connectors:
+        if placed.keeps_tokens:
+            report.error(
+                placed.node.mark_at(["oauth"]),
+                "its tokens are kept encrypted, and there is no secrets.key to do so",
+                'syncd secrets keygen --out encryption.key, then write secrets: {key: "${file:encryption.key}"}',
+            )
 
 
 def _placed_database(url: str, folder: Path) -> str:

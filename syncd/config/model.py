@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from syncd.config.problems import Problem
 from syncd.contract import ConnectorSettings, Section
 from syncd_rules import Program
 
-LATER = frozenset({"secrets", "notify", "retention", "webhook"})
+LATER = frozenset({"notify", "retention"})
 """Keys that the documentation may lead an admin to expect, and that this version does not have."""
 
 _KEY_BYTES = range(24, 65)  # what Standard Webhooks allows: https://www.standardwebhooks.com
@@ -109,6 +109,17 @@ class ServerSettings(Section):
         return _address(self.listen)
 
 
+def _encryption_keys(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class SecretsSettings(Section):
+    """What the daemon encrypts by that it must keep and may not show: the tokens that OAuth gives."""
+
+    key: Annotated[tuple[SecretStr, ...], BeforeValidator(_encryption_keys), Field(min_length=1)]
+    """A key that `syncd secrets keygen` made, or a list of them: the first encrypts, all of them decrypt."""
+
+
 class LogSettings(Section):
     """What is logged, and how."""
 
@@ -150,6 +161,8 @@ class Document(Section):
     """Who looks for due work: `embedded`, this one process."""
     server: ServerSettings = ServerSettings()
     """The daemon's own web server."""
+    secrets: SecretsSettings | None = None
+    """The key for what is encrypted in the database; wanted by connectors with `oauth`."""
     connectors: tuple[dict[str, Any], ...] = ()
     """The CRM accounts that leads are pushed into."""
     campaigns: tuple[CampaignEntry, ...] = ()
@@ -177,6 +190,7 @@ class Config:
     database: str = field(repr=False)  # a file's path in it is absolute; may hold a password
     engine: Literal["embedded"]
     server: ServerSettings
+    secrets: SecretsSettings | None = field(repr=False)
     connectors: tuple[ConnectorSettings, ...]
     campaigns: Mapping[str, Campaign]  # by id
     senders: tuple[Sender, ...]

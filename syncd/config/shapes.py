@@ -86,8 +86,8 @@ def secret_nodes(annotation: Any, node: Node) -> Iterator[Node]:
     elif typing.get_origin(annotation) in _UNIONS:
         for branch in arguments:
             yield from secret_nodes(branch, node)
-    elif isinstance(node.value, tuple) and arguments:
-        for child in node.value:
+    elif typing.get_origin(annotation) in (tuple, list) and not isinstance(node.value, dict):
+        for child in node.value if isinstance(node.value, tuple) else [node]:  # a list may be written as its one item
             yield from secret_nodes(arguments[0], child)
     elif isinstance(node.value, dict):
         fields = fields_of(annotation)

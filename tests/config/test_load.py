@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.config import Problem, format_problem
+from syncd.vault import new_key
 
 Text = Callable[..., str]
 
@@ -83,18 +84,29 @@ def test_a_number_or_a_choice_may_come_from_the_environment(spring: Any, connect
     assert (crm.owner, crm.push.kind, crm.push.advocates) == (7, "contact", False)
 
 
-@pytest.mark.parametrize("key", ["secrets", "notify", "retention"])
+@pytest.mark.parametrize("key", ["notify", "retention"])
 def test_a_section_of_a_later_version_is_refused_as_such(folder: Any, key: str) -> None:
     (problem,) = folder.refuse(f"{key}: {{}}\n").problems
     assert problem.message == f"'{key}' is not available in this version yet"
 
 
-def test_a_connectors_webhook_and_the_cluster_are_refused_as_not_there_yet(spring: Any, connector: Text) -> None:
-    error = spring.refuse(connector("webhook: {secret: x}", entry="engine: cluster\n"))
-    assert messages(error) == [
-        "'webhook' is not available in this version yet",
-        "engine 'cluster' is not available in this version yet",
-    ]
+def test_the_cluster_is_refused_as_not_there_yet(spring: Any, connector: Text) -> None:
+    error = spring.refuse(connector(entry="engine: cluster\n"))
+    assert messages(error) == ["engine 'cluster' is not available in this version yet"]
+
+
+def test_a_path_secret_that_a_url_cannot_hold_is_refused_without_being_quoted(spring: Any, connector: Text) -> None:
+    (problem,) = spring.refuse(connector("webhook: {path_secret: 'too/short'}")).problems
+    assert "16 to 200" in problem.message
+    assert "too/short" not in str(problem)
+
+
+def test_one_key_or_several_decrypt(spring: Any, connector: Text) -> None:
+    first, second = new_key(), new_key()
+    one = spring.load(connector(entry='secrets: {key: "${FIRST}"}\n'), env={"FIRST": first})
+    two = spring.load(connector(entry=f"secrets: {{key: [{first}, {second}]}}\n"))
+    assert [key.get_secret_value() for key in one.secrets.key] == [first]
+    assert [key.get_secret_value() for key in two.secrets.key] == [first, second]
 
 
 def test_a_missing_key_is_told_at_its_section_with_its_meaning(folder: Any) -> None:
