@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -21,12 +21,25 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from syncd.contract import Transient, is_loopback, retry_after
+from syncd.contract import AccessToken, Misconfigured, Throttled, Transient, is_loopback, retry_after
 
 _TRIES = 3
 _LONGEST_WAIT = 10.0  # seconds that a repetition within one call may wait; a longer one is the outbox's business
 _CONNECT = 10.0
 _CHUNK = 64 * 1024
+
+
+class Grant(Protocol):
+    """Whoever gets, renews and keeps the access tokens of one connector; as `contract.Http.access_token` says."""
+
+    def access_token(self, instead_of: AccessToken | None = None) -> AccessToken: ...
+
+
+class Gate(Protocol):
+    """Whoever decides when a call may go out; see `governor.Governor`."""
+
+    def enter(self, method: str, url: str, patience: float) -> None: ...
+    def note(self, answer: requests.Response) -> None: ...
 
 
 class Session(requests.Session):
@@ -37,6 +50,7 @@ class Session(requests.Session):
     * Nothing comes from the environment: no proxy, no .netrc (which would replace our credential), no CA bundle.
       `proxies` names a proxy, `ca_bundle` a file of further authorities; TLS is always verified.
     * Whatever happens to the connection is a `Transient` that names the host and nothing else of the request.
+    * With a `gate` every call, each repetition too, waits at it for at most half of the time that it has.
 
     `calls` counts what was sent: "total", "reads", "writes". `skew` is how far the server's clock is ahead of ours.
     """
@@ -62,6 +76,8 @@ class Session(requests.Session):
             self.mount(scheme, _Adapter(pool_maxsize=16, max_retries=0))
         self.calls: Counter[str] = Counter()
         self.skew: timedelta | None = None
+        self.grant: Grant | None = None
+        self.gate: Gate | None = None
         self._deadline, self._max_bytes = deadline, max_bytes
         self._now, self._monotonic, self._sleep = now, monotonic, sleep
         self._lock = threading.Lock()
@@ -90,6 +106,12 @@ class Session(requests.Session):
         answer: requests.Response = retrying(attempt)
         return answer
 
+    def access_token(self, instead_of: AccessToken | None = None) -> AccessToken:
+        """Give an access token of this connector's, as `contract.Http` says."""
+        if self.grant is None:
+            raise Misconfigured("nothing here gives access tokens", yaml_path="oauth")
+        return self.grant.access_token(instead_of)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send what is prepared, once; an SDK that is given this session ends here as well."""
         parts = urlsplit(request.url or "")
@@ -98,8 +120,8 @@ class Session(requests.Session):
             raise ValueError(f"{host} must be called by https; plain http is for loopback addresses only")
         if kwargs.get("verify", True) is False:
             raise ValueError("TLS certificates are always verified; name a CA bundle instead")
+        total = self._wait_at_gate(request, self._total(kwargs.get("timeout")))
         self._count(request.method or "", parts.path)
-        total = self._total(kwargs.get("timeout"))
         timeout = urllib3.Timeout(connect=min(_CONNECT, total), total=total)
         try:
             answer = super().send(request, **{**kwargs, "timeout": timeout, "allow_redirects": False, "stream": True})
@@ -111,7 +133,20 @@ class Session(requests.Session):
             certain = isinstance(error, requests.exceptions.SSLError)
             # Not `from error`: its text holds the URL with its query.
             raise _Fault(_sentence(error, host, total), certain=certain) from None
+        if self.gate is not None:
+            self.gate.note(answer)
         return answer
+
+    def _wait_at_gate(self, request: requests.PreparedRequest, total: float) -> float:
+        """Wait for the call's turn; give what is left of its time. Raises `Throttled` if nothing is."""
+        if self.gate is None:
+            return total
+        began = self._monotonic()
+        self.gate.enter(request.method or "", request.url or "", patience=total / 2)
+        left = total - (self._monotonic() - began)
+        if left <= 0:  # a call whose answer nobody awaits has its effect all the same
+            raise Throttled("no time was left for an answer; this call was not made")
+        return left
 
     def _total(self, timeout: object) -> float:
         total = min(timeout, self._deadline) if isinstance(timeout, int | float) else self._deadline
