@@ -2,6 +2,10 @@
 
 Say here in a few sentences what is particular about this CRM: where our id of a lead is kept, and how a lead is found
 again after an answer that was lost.
+
+What else a connector can do is optional, each a few methods more: `oauth` for tokens that the daemon gets and keeps,
+`quotas` with `price` and `told` for calls that are spaced out, `read_webhook` for changes that Acme tells by itself,
+`subscribe` with `unsubscribe` for ordering those. connectors/README.md shows each of them.
 """
 
 from __future__ import annotations

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from syncd.conformance import Calls, Trouble
-from syncd.contract import Connector, Lead, RemoteId
+from syncd.contract import Connector, Delivery, Lead, RemoteId
 from syncd.sandbox.crm import Org, SalesforceSetup, lag_between
 from syncd.sandbox.crm.exchange import Reply
-from syncd.sandbox.crm.salesforce import ClientApp
+from syncd.sandbox.crm.salesforce import ClientApp, OutboundMessages
+from syncd.sandbox.crm.salesforce import Salesforce as Account
 from syncd_connectors.salesforce import Salesforce
 from tests.conformance.troubled import TroubledSandbox
 
 NAME = "salesforce"
+ACK = b"<notificationsResponse><Ack>true</Ack></notificationsResponse>"
 
 
 class SalesforceDouble:
@@ -28,13 +30,24 @@ class SalesforceDouble:
     pipeline = "Opportunity"
     open_stages: Sequence[str] = ("Prospecting", "Qualification", "Needs Analysis")
     won, lost = "Closed Won", "Closed Lost"
-    secrets: Sequence[str] = ("consumer-secret-7f3c",)
+    secrets: Sequence[str] = ("consumer-secret-7f3c", "path-secret-0123456789")
+    webhook_url = f"https://refer.example.com/webhooks/crm/{secrets[1]}"
 
     def start(self, now: Callable[[], datetime]) -> str:
         app = ClientApp(client_secret=self.secrets[0])
-        setup = SalesforceSetup(name=NAME, app=app, currencies=True, page=self.page_size)
+        setup = SalesforceSetup(
+            name=NAME,
+            app=app,
+            currencies=True,
+            page=self.page_size,
+            outbound=OutboundMessages(gathers=0),
+            background=False,
+            post=self._post,
+        )
         self._crm = _Sandbox(setup, now, echo=_echo, is_page=lambda request: "/query" in request.path)
         self._crm.start()
+        self._now, self._sent = now, list[Delivery]()
+        self._crm.tell(NAME, "http://127.0.0.1:9/")  # a sandbox sends to this machine; `_post` takes it
         return self._crm.url(NAME)
 
     def stop(self) -> None:
@@ -49,6 +62,7 @@ class SalesforceDouble:
             "client_secret": self.secrets[0],
             "base_url": url,
             "push": {"as": "contact_opportunity"},
+            "webhook": {"path_secret": self.secrets[1], "organization_id": self._org.id},
         }
 
     # --- what it holds ---
@@ -121,6 +135,52 @@ class SalesforceDouble:
 
     def unacceptable(self, lead: Lead) -> Lead:
         return replace(lead, person=replace(lead.person, email="zebedee at example.com"))
+
+    # --- what it tells by itself ---
+
+    @property
+    def _account(self) -> Account:
+        account = self._crm.accounts[NAME]
+        assert isinstance(account, Account)
+        return account
+
+    def _post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:
+        self._sent.append(self._delivery(body))
+        return 200, ACK
+
+    def _delivery(self, body: bytes) -> Delivery:
+        headers = {"content-type": "text/xml; charset=utf-8", "soapaction": '""'}
+        secret, url = self.secrets[1], self.webhook_url
+        return Delivery(method="POST", url=url, secret=secret, headers=headers, body=body, at=self._now())
+
+    def messages(self) -> Sequence[Delivery]:
+        self._account.outbound.hooks.tick()
+        sent, self._sent = self._sent, []
+        return sent
+
+    def forge(self, message: Delivery) -> Sequence[Delivery]:
+        bare = message.url.removesuffix(f"/{message.secret}")
+        guesses = ("path-secret-0123456788", message.secret[:-1], message.secret.upper(), "é")
+        return [
+            replace(message, url=bare, secret=""),
+            *(replace(message, url=f"{bare}/{it}", secret=it) for it in guesses),
+            replace(message, body=message.body.replace(self._org.id.encode(), b"00D000000000001AAA")),
+            replace(message, body=message.body.replace(self._org.id.encode(), b"")),
+        ]
+
+    def sealed(self, message: Delivery, body: bytes) -> Delivery:
+        return replace(message, body=body)
+
+    def again(self, message: Delivery) -> Delivery:
+        return message  # nothing of it tells the attempt
+
+    def strange(self) -> Sequence[Delivery]:
+        told = b"<Notification><Id>04l000000000001AAA</Id>%s</Notification>"
+        account = b"<sObject><Id>001000000000001AAA</Id></sObject>"
+        return [self._message(b""), *(self._message(told % it) for it in (account, b"<sObject/>", b""))]
+
+    def _message(self, notifications: bytes) -> Delivery:
+        return self._delivery(self._account.outbound.envelope([notifications]))
 
     # --- what goes wrong ---
 

@@ -26,11 +26,12 @@ from syncd.contract import (
     RemoteId,
     RemoteRef,
     StageFact,
+    Throttled,
     Transient,
     Unauthorized,
 )
 from syncd.http import Session
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, CrmModel, Fault, Required, Sandbox, lag_between
+from syncd.sandbox.crm import NO_LIMITS, CrmModel, Fault, HubSpotSetup, Required, Sandbox, lag_between
 from syncd_connectors.hubspot import VERSION, HubSpot, HubSpotSettings, connector
 from tests.connectors.conftest import HandClock
 
@@ -91,7 +92,7 @@ class World:
 
 
 def sandbox(clock: HandClock, **setup: Any) -> Sandbox:
-    account = AccountSetup(**{"limits": NO_LIMITS, **setup})
+    account = HubSpotSetup(**{"limits": NO_LIMITS, **setup})
     return Sandbox(now=clock, accounts=[account])
 
 
@@ -860,11 +861,11 @@ def test_a_contact_with_another_email_is_not_adopted(mock: responses.RequestsMoc
 @pytest.mark.parametrize(
     ("status", "headers", "body", "kind", "wait"),
     [
-        (429, {}, {"policyName": "SECONDLY"}, Transient, 1.0),
-        (429, {}, {"policyName": "TEN_SECONDLY_ROLLING"}, Transient, 10.0),
-        (429, {"Retry-After": "20"}, {"policyName": "TEN_SECONDLY_ROLLING"}, Transient, 20.0),
-        (429, {"Retry-After": "1000000000"}, {}, Transient, 3600.0),
-        (429, {}, {"policyName": "DAILY"}, Transient, 3600.0),
+        (429, {}, {"policyName": "SECONDLY"}, Throttled, 1.0),
+        (429, {}, {"policyName": "TEN_SECONDLY_ROLLING"}, Throttled, 10.0),
+        (429, {"Retry-After": "20"}, {"policyName": "TEN_SECONDLY_ROLLING"}, Throttled, 20.0),
+        (429, {"Retry-After": "1000000000"}, {}, Throttled, 3600.0),
+        (429, {}, {"policyName": "DAILY"}, Throttled, 3600.0),
         (423, {}, {}, Transient, 2.0),
         (500, {}, {}, Transient, None),
         (502, {"Retry-After": "60"}, {}, Transient, 60.0),
@@ -887,6 +888,7 @@ def test_a_status_says_what_happens_next(
         poll(HubSpot.open(settings(), http))
 
     assert isinstance(caught.value, kind)
+    assert isinstance(caught.value, Throttled) == (kind is Throttled)
     assert getattr(caught.value, "retry_after", None) == wait
 
 

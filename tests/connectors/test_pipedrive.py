@@ -18,14 +18,18 @@ from syncd.contract import (
     Gone,
     KeepsHistory,
     ListsFields,
+    ManagesWebhooks,
+    Meters,
     Misconfigured,
     Provisions,
     Pushed,
+    ReceivesWebhooks,
     Rejected,
     RemoteId,
     RemoteRef,
     StageFact,
     Transient,
+    UsesOAuth,
 )
 from syncd.sandbox.crm.pipedrive import REFERRAL_ID, CustomField
 from syncd_connectors.pipedrive import Pipedrive, connector
@@ -71,7 +75,16 @@ def test_it_has_every_ability_that_pipedrive_has(company: Company) -> None:
     typed: type[Connector] = connector  # the type checker compares every signature
 
     assert typed is Pipedrive
-    for ability in (Connector, KeepsHistory, ListsFields, Provisions):
+    for ability in (
+        Connector,
+        KeepsHistory,
+        ListsFields,
+        Provisions,
+        Meters,
+        ReceivesWebhooks,
+        ManagesWebhooks,
+        UsesOAuth,
+    ):
         assert isinstance(company.as_deal, ability)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,11 +29,13 @@ from syncd.contract import (
     RemoteId,
     RemoteRef,
     StageFact,
+    Throttled,
     Transient,
     Unauthorized,
 )
 from syncd.http import Session
 from syncd_connectors.pipedrive import Pipedrive, PipedriveSettings
+from syncd_connectors.pipedrive.client import Sender
 
 TOKEN = "5f3c-api-token"
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -282,7 +285,7 @@ def test_a_burst_waits_until_its_window_is_over(crm: Answers, http: Session) -> 
 
     error = error_of(opened(http))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, Throttled)
     assert error.retry_after == 7
 
 
@@ -307,13 +310,30 @@ def test_a_spent_daily_budget_is_asked_for_again_each_hour(
     assert parked.until == NOW + timedelta(hours=1)
 
 
+def test_a_burst_that_does_not_end_is_the_days_budget(http: Session) -> None:
+    """What the 429 of a spent day looks like no page says; but a burst is over after two seconds."""
+    sender, ends = Sender(settings(), http), []
+    for seconds, status in ((0, 429), (2, 429), (9, 429), (10, 429), (71, 429), (80, 200), (82, 429), (92, 429)):
+        answer = requests.Response()
+        answer.status_code, answer._content = status, b'{"success": true}'
+        date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+        answer.headers.update({"Content-Type": "application/json", "Date": date})
+        try:
+            sender.read(answer)
+            ends.append("read")
+        except ConnectorError as error:
+            ends.append(type(error).__name__)
+
+    assert ends == [*["Throttled"] * 3, "Parked", "Throttled", "read", "Throttled", "Parked"]
+
+
 def test_without_a_date_nothing_is_parked_by_our_own_clock(crm: Answers, http: Session) -> None:
     crm.headers = {}
     crm.on("/v2/deals", (403, CLOUDFLARE))
 
     error = error_of(opened(http))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, Throttled)  # which, unlike any other error that passes, counts as no attempt
     assert error.retry_after == 900
 
 
@@ -761,6 +781,24 @@ def test_the_changelog_is_read_to_its_end_and_sorted(crm: Answers, http: Session
         ("4", "open", "11-02"),
         ("won", "won", "11-03"),
     ]
+
+
+def test_of_two_changes_within_one_second_the_one_that_is_told_first_came_last(crm: Answers, http: Session) -> None:
+    """Applied the wrong way round, a deal that was won and reopened at once would hide that it was won again later."""
+    times = {"add_time": "2026-11-01T08:00:00Z", "update_time": "2026-11-03T08:00:00Z"}
+    crm.on("/v2/deals", page(deal(1, status="won", stage_id=3, won_time="2026-11-03T08:00:00Z", **times)))
+    crm.on(
+        "/changelog",
+        page(
+            changed("2026-11-03 08:00:00", "status", "open", "won"),
+            changed("2026-11-02 08:00:00", "status", "won", "open"),
+            changed("2026-11-02 08:00:00", "status", "open", "won"),
+        ),
+    )
+
+    told = opened(http, push={"as": "deal"}).history([RemoteId(type="deal", id="1")])
+
+    assert [(it.stage, f"{it.at:%m-%d}") for it in told] == [("3", "11-01"), ("won", "11-03")]
 
 
 def test_a_past_that_is_kept_from_us_ends_with_the_present(crm: Answers, http: Session) -> None:

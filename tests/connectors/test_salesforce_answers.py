@@ -34,6 +34,7 @@ from syncd.contract import (
     RemoteId,
     RemoteRef,
     StageFact,
+    Throttled,
     Transient,
     Unauthorized,
 )
@@ -321,10 +322,10 @@ def test_a_broken_key_is_named_and_not_repeated(org: Org, http: Session) -> None
         ),
         ((503, "<html>Down for maintenance</html>"), Transient, None),
         ((200, "<html>Down for maintenance</html>"), Transient, None),
-        ((429, {"error": "rate"}), Transient, None),
+        ((429, {"error": "rate"}), Throttled, None),
         ((500, {"error": "server_error"}), Transient, None),
         ((400, {"error": "unknown_error", "error_description": "retry your request"}), Transient, None),
-        ((400, {"error": "login_rate_exceeded"}), Transient, None),
+        ((400, {"error": "login_rate_exceeded"}), Throttled, None),
         ((200, {"access_token": "x"}), Transient, None),
         ((200, {"instance_url": HOST}), Transient, None),
         ((200, session(instance="https://evil.example/x?")), Transient, None),
@@ -699,12 +700,6 @@ def test_a_day_without_calls_left_parks_the_connector_for_a_quarter_of_an_hour(
         salesforce.push([lead()])
 
     assert caught.value.until == datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
-
-
-def test_the_orgs_usage_is_known(salesforce: Salesforce, org: Org) -> None:
-    salesforce.push([lead()])
-
-    assert salesforce.usage == (18, 15000)
 
 
 @pytest.mark.parametrize(("duplicates", "header"), [("report", None), ("allow", "allowSave=true")])

@@ -25,6 +25,7 @@ from syncd.contract import (
     Unauthorized,
 )
 from syncd.http import Session
+from syncd.oauth import equip
 from syncd.sandbox.crm import Fault, Sandbox, ZohoOrg, ZohoSetup, lag_between
 from syncd.sandbox.crm.zoho import STANDARD, Pipeline, ReferralField
 from syncd_connectors.zoho import Zoho
@@ -46,7 +47,9 @@ class World:
 
     def opened(self, **given: Any) -> Zoho:
         url = self.crm.url("zoho")
-        return Zoho.open(settings(**{"accounts_url": url, "base_url": url} | given), self.http)
+        known = settings(**{"accounts_url": url, "base_url": url} | given)
+        equip(self.http, Zoho, known, now=self.clock)
+        return Zoho.open(known, self.http)
 
     def values(self, record: RemoteId | None) -> dict[str, Any]:
         assert record

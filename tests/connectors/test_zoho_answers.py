@@ -25,17 +25,23 @@ from syncd.contract import (
     Gone,
     KeepsHistory,
     ListsFields,
+    ManagesWebhooks,
+    Meters,
     Misconfigured,
     Parked,
     Pushed,
+    ReceivesWebhooks,
     Rejected,
     RemoteId,
     RemoteRef,
     StageFact,
+    Throttled,
     Transient,
     Unauthorized,
+    UsesOAuth,
 )
 from syncd.http import Session
+from syncd.oauth import equip
 from syncd_connectors.zoho import Zoho, ZohoSettings, connector
 from tests.connectors.zoho_leads import REFRESH, SECRET, lead, settings
 
@@ -150,7 +156,9 @@ def zoho() -> Iterator[Account]:
 
 
 def opened(http: Session, **given: Any) -> Zoho:
-    return Zoho.open(settings(**given), http)
+    known = settings(**given)
+    equip(http, Zoho, known, now=lambda: NOW)
+    return Zoho.open(known, http)
 
 
 def verdict_of(http: Session, account: Account, result: dict[str, Any], **given: Any) -> Pushed | ConnectorError:
@@ -175,19 +183,24 @@ def poll_often(it: Zoho) -> None:
 # --- the connector and its settings ----------------------------------------------------------------------------------
 
 
-def test_it_is_a_connector_that_keeps_history_and_lists_fields(http: Session) -> None:
-    it = opened(http)
+def test_it_has_every_ability_that_zoho_has(http: Session) -> None:
+    it, typed = opened(http), connector
+    kind: type[Connector] = typed  # the type checker compares every signature
 
-    assert connector is Zoho
-    assert isinstance(it, Connector)
-    assert isinstance(it, KeepsHistory)
-    assert isinstance(it, ListsFields)
+    assert kind is Zoho
+    for ability in (Connector, KeepsHistory, ListsFields, Meters, ReceivesWebhooks, ManagesWebhooks, UsesOAuth):
+        assert isinstance(it, ability)
 
 
-def test_it_imports_nothing_of_ours_but_the_contract() -> None:
-    source = Path(str(Zoho.__init__.__code__.co_filename)).read_text()
+def test_it_imports_nothing_of_ours_but_the_contract_and_itself() -> None:
+    folder = Path(str(Zoho.__init__.__code__.co_filename)).parent
+    imported = {
+        name
+        for file in folder.glob("*.py")
+        for name in re.findall(r"^(?:from|import) (syncd\S*)", file.read_text(), re.MULTILINE)
+    }
 
-    assert set(re.findall(r"^(?:from|import) (syncd\S*)", source, re.MULTILINE)) == {"syncd.contract"}
+    assert {name for name in imported if not name.startswith("syncd_connectors.zoho")} == {"syncd.contract"}
 
 
 @pytest.mark.parametrize(
@@ -248,75 +261,6 @@ def test_secrets_travel_in_the_body_and_the_token_in_a_header(http: Session, zoh
     assert sign_in.url == f"{ACCOUNTS}/oauth/v2/token"
     assert parse_qs(str(sign_in.body))["client_secret"] == [SECRET]
     assert call.headers["Authorization"] == "Zoho-oauthtoken token-1"
-
-
-@pytest.mark.parametrize(
-    ("error", "path"),
-    [
-        ("invalid_client", "oauth.client_id"),
-        ("invalid_client_secret", "oauth.client_secret"),
-        ("invalid_code", "oauth.refresh_token"),
-    ],
-)
-@pytest.mark.parametrize("status", [200, 400])
-def test_a_refused_sign_in_names_its_setting_whatever_the_status(
-    http: Session, zoho: Account, status: int, error: str, path: str
-) -> None:
-    zoho.on("/token$", (status, {"error": error}))
-
-    with pytest.raises(Unauthorized, match=error) as caught:
-        opened(http).stages()
-
-    assert caught.value.yaml_path == path
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        (200, {"error": "general_error"}),
-        (200, {}),
-        (200, {"access_token": ""}),
-        (200, {"access_token": "two words"}),
-        (200, "<html>"),
-        (500, {"error": "server_error"}),
-        (429, {}),
-        (502, "<html>"),
-    ],
-)
-def test_a_sign_in_that_gives_no_token_is_passing(http: Session, zoho: Account, reply: Reply) -> None:
-    zoho.on("/token$", reply)
-
-    with pytest.raises(Transient):
-        opened(http).stages()
-
-
-def test_the_wait_that_a_sign_in_asks_for_is_passed_on(http: Session, zoho: Account) -> None:
-    zoho.headers = {"Retry-After": "97"}
-    zoho.on("/token$", (429, {}))
-
-    with pytest.raises(Transient) as caught:
-        opened(http).stages()
-
-    assert caught.value.retry_after == 97
-
-
-def test_too_many_sign_ins_are_told_with_a_200(http: Session, zoho: Account) -> None:
-    zoho.on("/token$", (200, {"error": "Access Denied", "status": "failure"}))
-
-    with pytest.raises(Parked) as caught:
-        opened(http).stages()
-
-    assert caught.value.until == NOW + timedelta(minutes=10)
-
-
-def test_a_sign_in_that_leads_elsewhere_is_not_followed(http: Session, zoho: Account) -> None:
-    zoho.on("/token$", (302, ""))
-
-    with pytest.raises(Misconfigured) as caught:
-        opened(http).stages()
-
-    assert caught.value.yaml_path == "data_center"
-    assert len(zoho.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -479,9 +423,9 @@ def test_what_cannot_be_read_or_is_over_soon_is_passing(http: Session, zoho: Acc
     ("headers", "expected"),
     [
         ({"X-API-CREDITS-REMAINING": "0"}, Parked),
-        ({"X-API-CREDITS-REMAINING": "900"}, Transient),
-        ({"Retry-After": "97"}, Transient),
-        ({}, Transient),
+        ({"X-API-CREDITS-REMAINING": "900"}, Throttled),
+        ({"Retry-After": "97"}, Throttled),
+        ({}, Throttled),
     ],
 )
 def test_too_many_calls_at_once_and_too_many_in_a_day_are_told_apart(
@@ -517,6 +461,18 @@ def test_fewer_credits_than_a_call_costs_are_none(http: Session, zoho: Account) 
         it.push([lead(number) for number in range(100)])
 
 
+def test_spent_credits_without_a_date_count_as_no_attempt_either(http: Session, zoho: Account) -> None:
+    it = opened(http)
+    it.stages()
+    zoho.headers = {"X-API-CREDITS-REMAINING": "0", "Date": ""}
+    zoho.on("/coql$", (429, refused("TOO_MANY_REQUESTS")))
+
+    with pytest.raises(Throttled) as caught:
+        poll(it)
+
+    assert caught.value.retry_after == 900
+
+
 def test_credits_that_came_back_are_not_held_against_a_later_refusal(http: Session, zoho: Account) -> None:
     it = opened(http)
     zoho.headers = {"X-API-CREDITS-REMAINING": "0"}
@@ -525,7 +481,7 @@ def test_credits_that_came_back_are_not_held_against_a_later_refusal(http: Sessi
     it.stages()
     zoho.on("/coql$", (429, refused("TOO_MANY_REQUESTS")))
 
-    with pytest.raises(Transient):
+    with pytest.raises(Throttled):
         poll(it)
 
 
