@@ -17,13 +17,40 @@ except ModuleNotFoundError as error:
         name="pytest",
     ) from error
 
-_MODULES = "looking_up opening paging pushing reading repeating secrecy suite troubles world"
+_MODULES = (
+    "authorizing hearing listening looking_up opening paging probe pushing reading repeating secrecy subscribing suite"
+    " troubles world"
+)
 
 # Before they are imported, or a failure would say no more than "assert False".
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES.split()))
 
-from syncd.conformance.double import Calls, CrmDouble, Lags, Merges, Restores, Trouble  # noqa: E402
+from syncd.conformance.double import (  # noqa: E402
+    Authorizes,
+    Calls,
+    CrmDouble,
+    Lags,
+    Merges,
+    Restores,
+    TakesOrders,
+    Tells,
+    TellsAnything,
+    Trouble,
+)
 from syncd.conformance.suite import Conformance  # noqa: E402
 from syncd.conformance.world import World  # noqa: E402
 
-__all__ = ["Calls", "Conformance", "CrmDouble", "Lags", "Merges", "Restores", "Trouble", "World"]
+__all__ = [
+    "Authorizes",
+    "Calls",
+    "Conformance",
+    "CrmDouble",
+    "Lags",
+    "Merges",
+    "Restores",
+    "TakesOrders",
+    "Tells",
+    "TellsAnything",
+    "Trouble",
+    "World",
+]

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
-from syncd.contract import Connector, Lead, RemoteId
+from syncd.contract import Connector, Delivery, Lead, RemoteId
 
 
 class Trouble(Enum):
@@ -21,6 +21,7 @@ class Trouble(Enum):
     TRUNCATED = "the work is done and a part of the answer arrives"
     GARBAGE = "a 200 with bytes that mean nothing"
     HTML = "a 200 with a web page"
+    BARRED = "a 400 with a web page, of a proxy or a firewall that stands between; nothing was done"
     EMPTY = "a 200 without a body"
     DRIP = "an answer that comes a byte at a time, for longer than anybody waits"
     ECHO = "a refusal that repeats the values that were sent"
@@ -172,6 +173,68 @@ class Lags(Protocol):
 
     def lag(self, seconds: float) -> None:
         """Show each write from now on only after so many seconds; reading by id is never late."""
+        ...
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A CRM that sends webhooks; `secrets` names those that prove them, too."""
+
+    webhook_url: str
+    """Where it believes us to be, path secret and all: `settings` have a `webhook` that fits. Empty: the suite sets it.
+
+    Where the connector orders its webhooks itself, the suite has it do so, to this URL.
+    """
+
+    def messages(self) -> Sequence[Delivery]:
+        """Take what the CRM has sent since the last time, in its own form, as it would arrive now."""
+        ...
+
+    def forge(self, message: Delivery) -> Sequence[Delivery]:
+        """Give the same, as others would send it who know everything but the secret: each must be refused."""
+        ...
+
+
+@runtime_checkable
+class TellsAnything(Protocol):
+    """A double of a CRM that sends webhooks, which can also prove what nobody has sent so far."""
+
+    def sealed(self, message: Delivery, body: bytes) -> Delivery:
+        """Give a message another body, and all that proves it to be the CRM's."""
+        ...
+
+    def again(self, message: Delivery) -> Delivery:
+        """Give the message as the CRM repeats it when it heard no thanks: a later attempt, at the same moment."""
+        ...
+
+    def strange(self) -> Sequence[Delivery]:
+        """Give messages that are proved: on object types and events that are of no interest, or not invented yet."""
+        ...
+
+
+@runtime_checkable
+class TakesOrders(Protocol):
+    """A CRM in which webhooks are ordered by its API."""
+
+    def subscriptions(self) -> Sequence[str]:
+        """Tell the URL of every live subscription, as often as it has one."""
+        ...
+
+    def order(self, url: str) -> None:
+        """Have changes told to another URL, as another program or an admin does."""
+        ...
+
+    def cancel(self, url: str) -> None:
+        """Remove every subscription of a URL, as an admin does, or the CRM itself after too many failures."""
+        ...
+
+
+@runtime_checkable
+class Authorizes(Protocol):
+    """A CRM whose connector can come with OAuth, where `settings` hold a credential of another kind."""
+
+    def oauth_settings(self, url: str) -> dict[str, Any]:
+        """Give the section as `settings` do, but with a refresh token that is good."""
         ...
 
 

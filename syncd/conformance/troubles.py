@@ -8,7 +8,8 @@ import pytest
 
 from syncd.conformance.double import Trouble
 from syncd.conformance.elsewhere import Elsewhere
-from syncd.conformance.world import VERBS, Probe, Verb, World
+from syncd.conformance.probe import Probe
+from syncd.conformance.world import VERBS, Verb, World
 from syncd.contract import ConnectorError, Misconfigured, Parked, Rejected, Transient, Unauthorized
 
 MOST_TRIES = 12
@@ -159,6 +160,14 @@ class Troubles:
         world.crm.trouble(trouble)
 
         assert not isinstance(world.fails("history"), Rejected)
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_a_web_page_of_a_proxy_rejects_nobody(self, world: World, verb: Verb) -> None:
+        """Its 400 is not the CRM's, which has not even seen the lead."""
+        world.push(world.lead())
+        world.crm.trouble(Trouble.BARRED)
+
+        assert not isinstance(world.fails(verb), Rejected)
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_wrong_address_rejects_nobody(self, world: World, verb: Verb) -> None:

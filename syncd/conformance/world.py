@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-import requests
-
+from syncd import oauth
 from syncd.conformance.double import CrmDouble, Lags, Merges, Restores, merged
+from syncd.conformance.listening import LACKING, Listening
+from syncd.conformance.probe import Clock, Noting, Probe, listening
 from syncd.contract import (
     Connector,
     ConnectorError,
+    ConnectorSettings,
     Cursor,
     Gone,
     KeepsHistory,
@@ -33,75 +35,49 @@ VERBS: tuple[Verb, ...] = ("check", "stages", "push", "changes", "look_up")  # h
 BEGINNING = datetime(2031, 3, 3, 10, 0, tzinfo=UTC)
 """Years away from any machine's clock, so that a connector that asks that one is found out."""
 
-MOST_CALLS, MOST_PAGES = 400, 60
-
-_LACKING = "nothing here can {}; if the CRM cannot, exempt this behaviour and say so"
+MOST_PAGES = 60
 
 
-class Clock:
-    """The CRM's time; it moves only when a behaviour moves it."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def forward(self, **by: float) -> datetime:
-        """Let time pass, given as to `timedelta`; tell the new time."""
-        self.at += timedelta(**by)
-        return self.at
-
-
-class Probe(Session):
-    """The daemon's own session, that waits for nothing between its tries, notes each URL, and ends what never ends."""
-
-    def __init__(self, now: Callable[[], datetime], *, deadline: float = 5.0) -> None:
-        super().__init__(deadline=deadline, now=now, sleep=lambda _: None)
-        self.urls: list[str] = []
-        self.astray: str | None = None  # the address to which calls go instead
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request as the daemon would."""
-        self.urls.append(request.url or "")
-        if len(self.urls) > MOST_CALLS:
-            raise AssertionError(f"the connector made {MOST_CALLS} calls and did not end")
-        if self.astray:
-            request.url = f"{self.astray}{request.path_url}"
-        return super().send(request, **kwargs)
-
-
-class World:
+class World(Listening):
     """What a behaviour acts on. `lead`, `push` and `poll` do what the daemon does; `crm` is what sales does."""
 
     def __init__(self, crm: CrmDouble, url: str, clock: Clock, http: Probe, heard: list[logging.LogRecord]) -> None:
         self.crm, self.url, self.clock, self.http, self.heard = crm, url, clock, http, heard
+        self.section = crm.settings
+        self.tokens: set[str] = set()
+        self.keeper = oauth.MemoryKeeper()
         self.connector = self.open()
+
+    def settings(self, url: str | None = None, **changes: Any) -> ConnectorSettings:
+        """Give the connector's settings, for another server or with keys changed."""
+        return self.crm.connector.Settings.model_validate(merged(self.section(url or self.url), changes))
 
     def open(self, http: Session | None = None, *, url: str | None = None, **changes: Any) -> Connector:
         """Open a further connector: with another session, on another server, or with keys of its section changed."""
-        section = merged(self.crm.settings(url or self.url), changes)
-        settings = self.crm.connector.Settings.model_validate(section)
-        return self.crm.connector.open(settings, http or self.http)
+        settings, session = self.settings(url, **changes), http or self.http
+        oauth.equip(session, self.crm.connector, settings, keeper=self.keeper, now=self.clock)
+        if session.grant is not None:
+            session.grant = Noting(session.grant, self.tokens)
+        return self.crm.connector.open(settings, session)
 
     def merging(self) -> Merges:
         """Give the double as one that merges."""
-        assert isinstance(self.crm, Merges), _LACKING.format("merge")
+        assert isinstance(self.crm, Merges), LACKING.format("merge")
         return self.crm
 
     def restoring(self) -> Restores:
         """Give the double as one with a recycle bin."""
-        assert isinstance(self.crm, Restores), _LACKING.format("restore")
+        assert isinstance(self.crm, Restores), LACKING.format("restore")
         return self.crm
 
     def lagging(self) -> Lags:
         """Give the double as one whose index lags."""
-        assert isinstance(self.crm, Lags), _LACKING.format("lag")
+        assert isinstance(self.crm, Lags), LACKING.format("lag")
         return self.crm
 
     def historian(self) -> KeepsHistory:
         """Give the connector as one that keeps history."""
-        assert isinstance(self.connector, KeepsHistory), _LACKING.format("tell history")
+        assert isinstance(self.connector, KeepsHistory), LACKING.format("tell history")
         return self.connector
 
     def lead(
@@ -206,40 +182,10 @@ def opened(double: CrmDouble) -> Iterator[World]:
     clock = Clock(BEGINNING)
     url = double.start(clock)
     try:
-        with Probe(clock) as http, _listening() as heard:
+        with Probe(clock) as http, listening() as heard:
             yield World(double, url, clock, http, heard)
     finally:
         double.stop()
-
-
-class _Ear(logging.Handler):
-    def __init__(self, heard: list[logging.LogRecord]) -> None:
-        super().__init__()
-        self._heard = heard
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._heard.append(record)
-
-
-@contextmanager
-def _listening() -> Iterator[list[logging.LogRecord]]:
-    """Hear all that anybody logs, at any level and before any redaction.
-
-    Except urllib3's line for each call: it would bury what is worth reading, and the session notes every URL anyway.
-    """
-    heard: list[logging.LogRecord] = []
-    ear = _Ear(heard)
-    root, wire = logging.getLogger(), logging.getLogger("urllib3")
-    levels = root.level, wire.level
-    root.addHandler(ear)
-    root.setLevel(logging.DEBUG)
-    wire.setLevel(logging.INFO)
-    try:
-        yield heard
-    finally:
-        root.removeHandler(ear)
-        root.setLevel(levels[0])
-        wire.setLevel(levels[1])
 
 
 def facts(told: Sequence[StageFact | Gone]) -> list[StageFact]:

@@ -11,14 +11,19 @@ import requests
 from pydantic import SecretStr
 
 from syncd.contract import (
+    AccessToken,
     BaseUrl,
     ConnectorError,
     ConnectorSettings,
     Http,
     JsonObject,
     Misconfigured,
+    OAuth,
+    OAuthSettings,
     Parked,
     Transient,
+    Unauthorized,
+    WebhookSettings,
     answered_at,
     json_object,
     json_objects,
@@ -32,13 +37,24 @@ MERGED = "hs_merged_object_ids"
 _ABOUT_SETTINGS = re.compile(r"does not exist|non-unique property")
 
 
+class ReferenceWebhook(WebhookSettings):
+    """How messages are proved."""
+
+    secret: SecretStr
+    """With it the CRM signs what it sends."""
+
+
 class ReferenceSettings(ConnectorSettings):
     """How to reach the account."""
 
-    token: SecretStr
+    token: SecretStr | None = None
     """A static token."""
+    oauth: OAuthSettings | None = None
+    """An app, instead of a token."""
     base_url: BaseUrl
     """Where the API is."""
+    webhook: ReferenceWebhook | None = None
+    """How the CRM proves what it sends."""
 
 
 class Refused(Misconfigured):
@@ -87,13 +103,47 @@ class Asking:
         return self.send("POST", path, body, idempotent=idempotent)
 
     def send(self, method: str, path: str, body: JsonObject | None, *, idempotent: bool) -> JsonObject:
-        """Send a call and judge its answer."""
-        url = f"{self.settings.base_url}/crm/{path}"
-        return self.judge(self.http.request(method, url, headers=self.headers(), json=body, idempotent=idempotent))
+        """Send a call and judge its answer; once more with another token, if the vendor ended the one we have."""
 
-    def headers(self) -> Mapping[str, str]:
+        def ask(token: AccessToken) -> requests.Response:
+            url = f"{self.place(token)}/crm/{path}"
+            return self.http.request(method, url, headers=self.headers(token), json=body, idempotent=idempotent)
+
+        token = self.token()
+        answer = ask(token)
+        if answer.status_code == 401 and self.settings.oauth:
+            answer = ask(self.another(token))
+        return self.judge(answer)
+
+    def headers(self, token: AccessToken | None = None) -> Mapping[str, str]:
         """Say who we are."""
-        return {"Authorization": f"Bearer {self.settings.token.get_secret_value()}"}
+        return {"Authorization": f"Bearer {(token or self.token()).text}"}
+
+    @classmethod
+    def oauth(cls, settings: ReferenceSettings) -> OAuth | None:
+        """Say where tokens are had."""
+        if settings.oauth is None:
+            return None
+        return OAuth(
+            app=settings.oauth,
+            authorize_url=f"{settings.base_url}/oauth/authorize",
+            token_url=f"{settings.base_url}/oauth/2026-09/token",
+            scopes=("crm.objects.deals.read",),
+        )
+
+    def token(self) -> AccessToken:
+        """Give the token for a call."""
+        if self.settings.token:
+            return AccessToken(text=self.settings.token.get_secret_value())
+        return self.http.access_token()
+
+    def another(self, refused: AccessToken) -> AccessToken:
+        """Give a token instead of one that was refused."""
+        return self.http.access_token(refused)
+
+    def place(self, token: AccessToken) -> str:
+        """Tell where the API is: what a token says of it counts only if we knew of that place."""
+        return self.settings.base_url
 
     def judge(self, answer: requests.Response) -> JsonObject:
         """Read an answer, or raise what it means."""
@@ -104,6 +154,8 @@ class Asking:
             raise self.parked(answer)
         if status in {400, 409}:
             raise self.refused(json_object(answer))
+        if status == 401 and self.settings.oauth:
+            raise Unauthorized("the CRM refuses a token that is new", yaml_path="oauth")
         if status == 404:
             raise Misconfigured("the API is not at this address", yaml_path="base_url")
         raise status_error(status, f"the CRM answers {status}", retry_after=self.wait(answer)) or AssertionError(status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,12 +11,15 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from syncd.conformance import Calls, Trouble
-from syncd.contract import Connector, Lead, RemoteId
-from syncd.sandbox.crm import Company, Fault, PipedriveSetup, lag_between
+from syncd.contract import Connector, Delivery, Lead, RemoteId
+from syncd.sandbox.crm import Company, PipedriveSetup, lag_between
 from syncd.sandbox.crm.exchange import Reply, Request
-from syncd.sandbox.crm.pipedrive import NO_LIMITS, REFERRAL_ID
+from syncd.sandbox.crm.pipedrive import NO_LIMITS, REFERRAL_ID, OAuthApp
+from syncd.sandbox.crm.pipedrive.call import PipedriveAccount
 from syncd.sandbox.crm.pipedrive.schema import Kind
+from syncd.sandbox.crm.pipedrive.webhooks import Webhooks
 from syncd_connectors.pipedrive import Pipedrive
+from tests.conformance.sent import Sent, far, near
 from tests.conformance.troubled import TroubledSandbox
 
 NAME = "pipedrive"
@@ -35,10 +40,21 @@ class PipedriveDouble:
     pipeline = "1"
     open_stages: Sequence[str] = ("1", "2", "3")
     won, lost = "won", "lost"
-    secrets: Sequence[str] = ("api-token-conformance-7f3c",)
+    secrets: Sequence[str] = (
+        "api-token-conformance-7f3c",
+        "client-secret-7f3c",
+        "refresh-token-7f3c",
+        "webhook-password-7f3c",
+        "path-secret-7f3c-9a41",
+    )
+    webhook_url = f"https://localhost:9/webhooks/crm/{secrets[4]}"
 
     def start(self, now: Callable[[], datetime]) -> str:
-        setup = PipedriveSetup(name=NAME, token=self.secrets[0], limits=NO_LIMITS, background=False)
+        self._sent = Sent(now)
+        app = OAuthApp(client_id="app", client_secret=self.secrets[1], refresh_token=self.secrets[2])
+        setup = PipedriveSetup(
+            name=NAME, token=self.secrets[0], app=app, limits=NO_LIMITS, background=False, post=self._sent
+        )
         self._crm = _Sandbox(setup, now, echo=_echo, is_page=_is_page)
         self._crm.start()
         # So that no person's id is a deal's: who takes one for the other is found out.
@@ -56,7 +72,13 @@ class PipedriveDouble:
             "api_token": self.secrets[0],
             "base_url": url,
             "push": {"as": "deal"},
+            "webhook": {"user": "syncd", "password": self.secrets[3], "path_secret": self.secrets[4]},
         }
+
+    def oauth_settings(self, url: str) -> dict[str, Any]:
+        section = {key: value for key, value in self.settings(url).items() if key != "api_token"}
+        app = {"client_id": "app", "client_secret": self.secrets[1], "refresh_token": self.secrets[2]}
+        return {**section, "oauth": app, "oauth_url": url}
 
     # --- what it holds ---
 
@@ -93,7 +115,7 @@ class PipedriveDouble:
     def calls(self) -> Calls:
         kinds: Counter[str] = Counter()
         for _, kind, _, number in self._crm.log.counted():
-            kinds["read" if kind in {"read", "search"} else "write"] += number
+            kinds["write" if kind in {"write", "unknown"} else "read"] += number  # a sign-in changes no record
         return Calls(reads=kinds["read"], writes=kinds["write"])
 
     # --- what sales does ---
@@ -131,6 +153,68 @@ class PipedriveDouble:
     def unacceptable(self, lead: Lead) -> Lead:
         return replace(lead, person=replace(lead.person, last_name="x" * 300))
 
+    # --- what it tells by itself ---
+
+    def messages(self) -> Sequence[Delivery]:
+        self._webhooks.hooks.tick()
+        return self._sent.taken()
+
+    def forge(self, message: Delivery) -> Sequence[Delivery]:
+        password = self.secrets[3]
+        pairs = ["syncd:", f"syncd:{password[:-1]}", f"admin:{password}", password, f"syncd:{password}\u00e9", ":", ""]
+        proofs = [f"Basic {base64.b64encode(it.encode()).decode()}" for it in pairs]
+        proofs += ["", "Basic", "Basic \u00e9", f"Basic syncd:{password}", message.headers["authorization"][6:]]
+        forged = [replace(message, headers={**message.headers, "authorization": it}) for it in proofs]
+        nameless = {name: value for name, value in message.headers.items() if name != "authorization"}
+        return [*forged, replace(message, headers=nameless), replace(message, secret="")]
+
+    def sealed(self, message: Delivery, body: bytes) -> Delivery:
+        return replace(message, body=body)
+
+    def again(self, message: Delivery) -> Delivery:
+        return self._other(message, attempt=2)
+
+    def strange(self) -> Sequence[Delivery]:
+        meta = {"id": "b1", "version": "2.0", "action": "change", "entity": "deal", "entity_id": "1"}
+        proof = base64.b64encode(f"syncd:{self.secrets[3]}".encode()).decode()
+        message = Delivery(
+            method="POST",
+            url=self.webhook_url,
+            secret=self.secrets[4],
+            headers={"authorization": f"Basic {proof}"},
+            body=json.dumps({"meta": meta, "data": {}, "previous": {}}).encode(),
+            at=self.company.now(),
+        )
+        kinds = (
+            {"entity": "note"},
+            {"entity": "spaceship"},
+            {"entity": "person"},
+            {"entity": "lead", "action": "create"},
+        )
+        return [self._other(message, **it) for it in kinds]
+
+    def _other(self, message: Delivery, **meta: Any) -> Delivery:
+        said = json.loads(message.body)
+        return replace(message, body=json.dumps({**said, "meta": {**said["meta"], **meta}}).encode())
+
+    def subscriptions(self) -> Sequence[str]:
+        return [far(it.url) for it in self._webhooks.listed()]
+
+    def order(self, url: str) -> None:
+        user = self.company.user.id
+        self._webhooks.create(name="theirs", url=near(url), action="*", entity="*", user=user, auth_user="them")
+
+    def cancel(self, url: str) -> None:
+        for it in self._webhooks.listed():
+            if far(it.url) == url:
+                self._webhooks.delete(it.id)
+
+    @property
+    def _webhooks(self) -> Webhooks:
+        account = self._crm.accounts[NAME]
+        assert isinstance(account, PipedriveAccount)
+        return account.webhooks
+
     # --- what goes wrong ---
 
     def trouble(self, trouble: Trouble, *, after: int = 0, retry_after: int | None = None) -> None:
@@ -148,20 +232,6 @@ class _Sandbox(TroubledSandbox):
         super().begin(trouble, after=after, retry_after=retry_after)
         if self._fault and trouble is Trouble.DAILY_LIMIT:
             self._fault = replace(self._fault, policy="daily")
-
-    def answer(self, request: Request) -> tuple[Reply, Fault | None]:
-        """Answer as the dialect does; what it does not know yet, how many deals a person has, is added here."""
-        wants_counts = request.path.endswith("/persons") and "include_fields" in request.query
-        if wants_counts:
-            request = replace(request, query={k: v for k, v in request.query.items() if k != "include_fields"})
-        reply, fault = super().answer(request)
-        if wants_counts and reply.code == 200 and isinstance(reply.body, dict):
-            company = self.model(NAME, Company)
-            for row in reply.body["data"]:
-                own = [it for it in company.listed("deal") if it.values.get("person_id") == row["id"]]
-                open_ = sum(it.values["status"] == "open" for it in own)
-                row |= {"open_deals_count": open_, "closed_deals_count": len(own) - open_}
-        return reply, fault
 
 
 def _echo(sent: str) -> Reply:

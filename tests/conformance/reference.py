@@ -38,7 +38,8 @@ from syncd.contract import (
     to_ms,
 )
 from tests.conformance.asking import MERGED, ReferenceSettings, Refused
-from tests.conformance.telling import DEAL, MODIFIED, Telling, names, ref
+from tests.conformance.hearing import Hearing
+from tests.conformance.telling import DEAL, MODIFIED, names, ref
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Place:
 Verdict = Place | ConnectorError
 
 
-class Reference(Telling):
+class Reference(Hearing):
     """One account; leads become a contact and a deal."""
 
     Settings: ClassVar[type[ConnectorSettings]] = ReferenceSettings

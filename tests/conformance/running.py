@@ -10,7 +10,7 @@ import pytest
 
 from syncd.conformance import Conformance
 from syncd.conformance.world import opened
-from syncd.contract import ConnectorError
+from syncd.contract import BadDelivery, ConnectorError
 
 
 def behaviours() -> list[str]:
@@ -33,7 +33,7 @@ def failure(suite: Conformance, behaviour: str) -> str | None:
         try:
             with opened(suite.double()) as world:
                 method(world, **parameters)
-        except (AssertionError, ConnectorError, pytest.fail.Exception) as error:
+        except (AssertionError, ConnectorError, BadDelivery, pytest.fail.Exception) as error:
             return f"{type(error).__name__}: {error}".splitlines()[0]
     return None
 

@@ -8,13 +8,26 @@ from collections.abc import Callable
 import pytest
 
 from syncd.conformance import Conformance, CrmDouble
+from tests.conformance.account import ReferenceDouble
 from tests.conformance.conftest import CAUGHT
-from tests.conformance.hubspot import HubSpotDouble
-from tests.conformance.planted import FAULTS, Fault, looking_up, opening, paging, pushing, reading, repeating, troubles
+from tests.conformance.planted import (
+    FAULTS,
+    Fault,
+    authorizing,
+    hearing,
+    looking_up,
+    opening,
+    paging,
+    pushing,
+    reading,
+    repeating,
+    subscribing,
+    troubles,
+)
 from tests.conformance.reference import Reference
 from tests.conformance.running import behaviours, failure
 
-THEMES = (opening, pushing, repeating, reading, paging, looking_up, troubles)
+THEMES = (opening, pushing, repeating, reading, paging, looking_up, troubles, hearing, subscribing, authorizing)
 
 
 class Broken(Conformance):
@@ -24,7 +37,7 @@ class Broken(Conformance):
         self._connector = connector
 
     def double(self) -> CrmDouble:
-        return HubSpotDouble(self._connector, page_size=self._connector.page_size)
+        return ReferenceDouble(self._connector)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.connector.__name__)

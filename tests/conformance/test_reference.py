@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from syncd.conformance import Conformance, CrmDouble
-from tests.conformance.hubspot import HubSpotDouble
+from tests.conformance.account import ReferenceDouble
 from tests.conformance.reference import Reference
 
 
 class TestReference(Conformance):
     def double(self) -> CrmDouble:
-        return HubSpotDouble(Reference, page_size=Reference.page_size)
+        return ReferenceDouble(Reference)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.conformance.world import opened
-from tests.conformance.hubspot import HubSpotDouble
+from tests.conformance.account import ReferenceDouble
 from tests.conformance.reference import Reference
 from tests.conformance.running import behaviours
 
@@ -17,13 +17,13 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 CASES = """
 from syncd.conformance import Conformance, CrmDouble
-from tests.conformance.hubspot import HubSpotDouble
+from tests.conformance.account import ReferenceDouble
 from tests.conformance.reference import Reference
 
 
 class Plain(Conformance):
     def double(self) -> CrmDouble:
-        return HubSpotDouble(Reference, page_size=Reference.page_size)
+        return ReferenceDouble(Reference)
 
 
 class TestExempt(Plain):
@@ -38,13 +38,28 @@ class TestUnexplained(Plain):
     exempt = {"test_a_restored_deal_is_told_again": " "}
 
 
-class Binless(HubSpotDouble):
+class Binless(ReferenceDouble):
     restore = None
 
 
 class TestLacking(Conformance):
     def double(self) -> CrmDouble:
-        return Binless(Reference, page_size=Reference.page_size)
+        return Binless(Reference)
+
+
+class Deaf(Reference):
+    read_webhook = None
+
+
+class TestDeaf(Conformance):
+    exempt = {"ReceivesWebhooks": "this CRM sends none"}
+
+    def double(self) -> CrmDouble:
+        return ReferenceDouble(Deaf)
+
+
+class TestNotDeaf(Plain):
+    exempt = {"ReceivesWebhooks": "it was hard"}
 
 
 class TestNoDouble(Conformance):
@@ -59,7 +74,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     cases.write_text(CASES)
     command: list[str | Path] = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-c", PROJECT, cases]
     run = subprocess.run(
-        [*command, "-k", "restored_deal or exemption"],
+        [*command, "-k", "restored_deal or exemption or deletion_is_told"],
         cwd=PROJECT.parent,
         capture_output=True,
         text=True,
@@ -72,6 +87,15 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_an_exempt_behaviour_is_skipped_with_its_reason(said: str) -> None:
     assert "exempt: this CRM has no recycle bin" in said
     assert "PASSED" in _line(said, "TestExempt::test_every_exemption_names_a_behaviour")
+
+
+def test_an_ability_that_a_connector_lacks_is_exempt_as_a_whole(said: str) -> None:
+    assert "exempt: this CRM sends none" in said
+    assert "PASSED" in _line(said, "TestDeaf::test_every_exemption_names_a_behaviour")
+
+
+def test_an_ability_that_a_connector_has_cannot_be_exempt(said: str) -> None:
+    assert "FAILED" in _line(said, "TestNotDeaf::test_every_exemption_names_a_behaviour")
 
 
 def test_an_exemption_that_names_no_behaviour_fails(said: str) -> None:
@@ -108,7 +132,7 @@ def test_without_pytest_the_import_says_what_to_install() -> None:
 
 
 def test_what_is_heard_is_not_buried_in_a_line_for_each_call() -> None:
-    with opened(HubSpotDouble(Reference, page_size=Reference.page_size)) as world:
+    with opened(ReferenceDouble(Reference)) as world:
         world.push(world.lead())
 
         assert [it.getMessage() for it in world.heard if it.name.startswith("urllib3")] == []
@@ -117,7 +141,7 @@ def test_what_is_heard_is_not_buried_in_a_line_for_each_call() -> None:
 def test_there_are_many_behaviours_and_each_is_a_sentence() -> None:
     names = behaviours()
 
-    assert len(names) >= 90
+    assert len(names) >= 130
     assert [name for name in names if name.count("_") < 3] == []
 
 

@@ -19,6 +19,7 @@ FAULTS = {
     Trouble.TRUNCATED: Fault(action="truncate"),
     Trouble.GARBAGE: Fault(action="garbage"),
     Trouble.HTML: Fault(action="html_200"),
+    Trouble.BARRED: Fault(action="html", code=400),
     Trouble.EMPTY: Fault(action="empty"),
     Trouble.DRIP: Fault(action="drip"),
     Trouble.THROTTLE: Fault(action="status", code=429),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from syncd.conformance import Calls, Trouble
-from syncd.contract import Connector, Lead, RemoteId
+from syncd.contract import Connector, Delivery, Lead, RemoteId
 from syncd.sandbox.crm import Fault, ZohoOrg, ZohoSetup, lag_between
 from syncd.sandbox.crm.exchange import Reply, Request
 from syncd.sandbox.crm.zoho import ZohoApp
+from syncd.sandbox.crm.zoho.account import ZohoAccount
+from syncd.sandbox.crm.zoho.channels import Channel, Channels
 from syncd_connectors.zoho import Zoho
+from syncd_connectors.zoho.webhooks import channel_of
+from tests.conformance.sent import Sent, far, near
 from tests.conformance.troubled import TroubledSandbox
 
 NAME = "zoho"
@@ -28,11 +33,13 @@ class ZohoDouble:
     pipeline = "Standard (Standard)"
     open_stages: Sequence[str] = ("Qualification", "Needs Analysis", "Value Proposition")
     won, lost = "Closed Won", "Closed Lost"
-    secrets: Sequence[str] = ("client-secret-7f3c", "1000.refresh-7f3c")
+    secrets: Sequence[str] = ("client-secret-7f3c", "1000.refresh-7f3c", "channel-token-7f3c", "path-secret-7f3c-9a41")
+    webhook_url = f"https://localhost:9/webhooks/crm/{secrets[3]}"
 
     def start(self, now: Callable[[], datetime]) -> str:
+        self._sent = Sent(now)
         app = ZohoApp(client_secret=self.secrets[0], refresh_token=self.secrets[1])
-        setup = ZohoSetup(name=NAME, app=app, credits=None)
+        setup = ZohoSetup(name=NAME, app=app, credits=None, background=False, post=self._sent)
         self._crm = _Sandbox(setup, now, echo=_echo, is_page=lambda request: request.path.endswith("/coql"))
         self._crm.start()
         return self._crm.url(NAME)
@@ -41,7 +48,7 @@ class ZohoDouble:
         self._crm.stop()
 
     def settings(self, url: str) -> dict[str, Any]:
-        client, (secret, refresh) = ZohoApp().client_id, self.secrets
+        client, (secret, refresh) = ZohoApp().client_id, self.secrets[:2]
         return {
             "name": "crm",
             "type": NAME,
@@ -50,6 +57,7 @@ class ZohoDouble:
             "accounts_url": url,
             "base_url": url,
             "push": {"as": "deal"},
+            "webhook": {"token": self.secrets[2], "path_secret": self.secrets[3]},
         }
 
     # --- what it holds ---
@@ -110,6 +118,9 @@ class ZohoDouble:
     def restore(self, record: RemoteId) -> None:
         self._org.restore(record.type, record.id)
 
+    def merge(self, kept: RemoteId, other: RemoteId) -> RemoteId:
+        return RemoteId(type=kept.type, id=self._org.merge(kept.type, kept.id, other.id))
+
     def rename_stage(self, stage: str, label: str) -> None:
         self._org.rename_stage(stage, label)
 
@@ -118,6 +129,66 @@ class ZohoDouble:
 
     def unacceptable(self, lead: Lead) -> Lead:
         return replace(lead, person=replace(lead.person, email="zebedee at example.com"))
+
+    # --- what it tells by itself ---
+
+    def messages(self) -> Sequence[Delivery]:
+        self._channels.hooks.tick()
+        return self._sent.taken()
+
+    def forge(self, message: Delivery) -> Sequence[Delivery]:
+        tokens = ["", self.secrets[2][:-1], f"{self.secrets[2]}\u00e9", "\ud800", None, 7, [self.secrets[2]]]
+        forged = [_other(message, token=it) for it in tokens]
+        return [*forged, _other(message, channel_id="1"), replace(message, secret="")]
+
+    def sealed(self, message: Delivery, body: bytes) -> Delivery:
+        sealed, own = replace(message, body=body), json.loads(message.body)
+        proof = {"token": own["token"], "channel_id": own["channel_id"]}
+        try:
+            is_proved = proof.items() <= json.loads(body).items()
+            return sealed if is_proved else _other(sealed, **proof)
+        except (ValueError, TypeError, AttributeError, RecursionError):  # there is no place for a proof in it
+            return sealed
+
+    def again(self, message: Delivery) -> Delivery:
+        return message
+
+    def strange(self) -> Sequence[Delivery]:
+        said = {"server_time": 1, "module": "Deals", "operation": "update", "ids": ["1"], "affected_fields": []}
+        proof = {"channel_id": channel_of(self.webhook_url), "token": self.secrets[2]}
+        message = Delivery(
+            method="POST",
+            url=self.webhook_url,
+            secret=self.secrets[3],
+            headers={},
+            body=json.dumps(said | proof).encode(),
+            at=self._org.now(),
+        )
+        kinds: Sequence[dict[str, Any]] = (
+            {"module": "Accounts"},
+            {"module": "Spaceships"},
+            {"operation": "levitate"},
+            {"ids": []},
+        )
+        return [_other(message, **it) for it in kinds]
+
+    def subscriptions(self) -> Sequence[str]:
+        return [far(it.url) for it in self._channels.listed()]
+
+    def order(self, url: str) -> None:
+        expiry = self._org.now() + timedelta(days=7)
+        self._channels.put(Channel(id="1001", url=near(url), events=frozenset({"Deals.all"}), expiry=expiry))
+
+    def cancel(self, url: str) -> None:
+        for it in self._channels.listed():
+            if far(it.url) == url:
+                self._channels.close(it.id)
+
+    @property
+    def _channels(self) -> Channels:
+        account = self._crm.accounts[NAME]
+        assert isinstance(account, ZohoAccount)
+        return account.channels
 
     # --- what goes wrong ---
 
@@ -137,6 +208,10 @@ class _Sandbox(TroubledSandbox):
         if self._trouble is Trouble.DAILY_LIMIT and reply.code == 429:
             reply = replace(reply, headers={**reply.headers, "X-API-CREDITS-REMAINING": "0"})
         return reply, fault
+
+
+def _other(message: Delivery, **said: Any) -> Delivery:
+    return replace(message, body=json.dumps({**json.loads(message.body), **said}).encode())
 
 
 def _echo(sent: str) -> Reply:

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import requests
 
 from syncd.contract import (
+    AccessToken,
     ConnectorError,
     ConnectorSettings,
     JsonObject,
@@ -166,6 +167,16 @@ class NowhereIsGone(Reference):
         return {"results": []} if answer.status_code == 404 else super().judge(answer)
 
 
+@caught_by("a_web_page_of_a_proxy_rejects_nobody")
+class BelievesProxies(Reference):
+    """Takes the refusal of a proxy for one of the CRM's."""
+
+    def judge(self, answer: requests.Response) -> JsonObject:
+        if answer.status_code == 400 and answer.text.startswith("<"):
+            raise Rejected("the CRM refuses it")
+        return super().judge(answer)
+
+
 @caught_by("a_redirect_is_not_followed")
 class FollowsRedirects(Reference):
     """Goes wherever it is sent, with the credential."""
@@ -252,8 +263,8 @@ class PlainToken(Reference):
 
     Settings: ClassVar[type[ConnectorSettings]] = OpenSettings
 
-    def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.settings.token}"}
+    def token(self) -> AccessToken:
+        return AccessToken(text=str(self.settings.token))
 
 
 @caught_by("no_address_of_a_call_tells_a_credential_or_a_person")
@@ -269,6 +280,9 @@ class AsksByAddress(Reference):
 class Aside:
     """A session of its own, with no deadline, no limit and no count."""
 
+    def access_token(self, instead_of: AccessToken | None = None) -> AccessToken:
+        raise NotImplementedError("a static token is used here")
+
     def request(self, method: str, url: str, *, idempotent: bool = False, **kwargs: Any) -> requests.Response:
         return requests.request(method, url, **kwargs)  # noqa: S113
 
@@ -277,9 +291,9 @@ class Aside:
 class CallsAside(Reference):
     """Makes its calls past the session that it was given."""
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, token: AccessToken | None = None) -> Mapping[str, str]:
         self.http = Aside()
-        return super().headers()
+        return super().headers(token)
 
 
 @caught_by("ordinary_work_logs_nothing")
