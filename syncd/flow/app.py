@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 
 from syncd import registry
 from syncd.config import Campaign, Config
-from syncd.contract import Connector, ConnectorError, ConnectorSettings, Misconfigured
-from syncd.http import Session
+from syncd.contract import Connector, ConnectorError, ConnectorSettings, Meters, Misconfigured, UsesOAuth
+from syncd.governor import Governor
+from syncd.http import Gate, Session
 from syncd_rules import normalise_email
 
 log = logging.getLogger("syncd")
@@ -28,6 +29,7 @@ class Connection:
     settings: ConnectorSettings
     session: Session = field(repr=False)
     opening: Callable[[ConnectorSettings, Session], Connector] = registry.open_connector
+    gate: Callable[[Meters, ConnectorSettings], Gate] | None = field(default=None, repr=False)
     _plug_in: Connector | None = field(default=None, repr=False)
     checking: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -41,7 +43,7 @@ class Connection:
         with self._lock:
             if self._plug_in is None:
                 try:
-                    self._plug_in = self.opening(self.settings, self.session)
+                    self._plug_in = self._opened()
                 except ConnectorError:
                     raise
                 except Exception as error:  # a plug-in may raise anything; the others must not suffer
@@ -49,6 +51,12 @@ class Connection:
                     told = f"the connector cannot be opened: {type(error).__name__}"
                     raise Misconfigured(told, yaml_path="type", hint="see the log") from error
             return self._plug_in
+
+    def _opened(self) -> Connector:
+        plug_in = self.opening(self.settings, self.session)
+        if self.gate and isinstance(plug_in, Meters):
+            self.session.gate = self.gate(plug_in, self.settings)
+        return plug_in
 
 
 @dataclass(kw_only=True)
@@ -62,6 +70,23 @@ class App:
     pepper: bytes = field(repr=False)  # keys the hash by which people are recognised
     nudge: Callable[[str], None] = lambda _: None  # "there may be work": a connector's name, or "decide"; the engine's
     stopping: threading.Event = field(default_factory=threading.Event)  # set: take up no new work
+
+    def __post_init__(self) -> None:
+        for connection in self.connections.values():
+            connection.gate = connection.gate or self._governor
+
+    def _governor(self, meter: Meters, settings: ConnectorSettings) -> Governor:
+        """Make whoever spaces out the calls of a connector; until it is opened, nobody knows what a call costs."""
+        oauth = meter.oauth(settings) if isinstance(meter, UsesOAuth) else None
+        return Governor(
+            meter,
+            connector=settings.name,
+            share=settings.limits.share,
+            database=self.database,
+            now=self.clock,
+            wait=self.stopping.wait,
+            free=[oauth.token_url] if oauth else (),
+        )
 
     def campaign(self, id: str) -> Campaign | None:
         """Find a configured campaign."""

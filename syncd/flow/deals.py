@@ -76,10 +76,12 @@ def stage_entries(
             _tell_move(tx, connector, referral, old, fact, cause=cause, now=now)
         ours = _is_ours(tx, connector, referral, fact)
         events: list[Event] = []
-        for step in trail if trail and not returned else [fact] if moved else ():
+        steps = trail if trail and not returned else [fact] if moved else ()
+        for step in steps:
             stage = campaign_stage(connection.settings, program, step)
-            # Back from the recycle bin: the record's last change says nothing of when.
-            at = now if returned else step.at - skew
+            # Back from the recycle bin: the record's last change says nothing of when. And what was read has happened:
+            # a clock that has just jumped must not put it into our future, where a timer would find it.
+            at = now if returned else min(step.at - skew, now - TICK * len(steps))
             if ours:
                 at = max(at, referral.captured_at)  # we made it for this referral: nothing came before
             if events:

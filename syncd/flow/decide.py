@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import true
 
 from syncd.contract import Gone
 from syncd.flow import deals, decisions, facts
@@ -39,8 +38,9 @@ def decide(app: App) -> int:
 
 
 def _claim(app: App) -> list[Duty]:
+    """Take what was told; of a poke nothing can be decided before it was heeded."""
     with write(app.database) as tx:
-        return work.claim(tx, inbox, true(), limit=BATCH, now=app.clock())
+        return work.claim(tx, inbox, inbox.c.kind != "poke", limit=BATCH, now=app.clock())
 
 
 def _decide(app: App, duties: Sequence[Duty]) -> None:

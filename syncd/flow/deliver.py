@@ -10,8 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import and_
+from sqlalchemy.exc import SQLAlchemyError
 
-from syncd.contract import ConnectorError, Lead, Misconfigured, Parked, Pushed, Transient
+from syncd.contract import ConnectorError, Lead, Misconfigured, Parked, Pushed, Throttled, Transient
 from syncd.flow.app import App, Connection
 from syncd.flow.book import lock
 from syncd.flow.health import MOST_FAILURES, ail, backoff, ending, ready, recover
@@ -23,6 +24,7 @@ from syncd.store.work import Duty
 
 log = logging.getLogger("syncd")
 
+HALTS = (Misconfigured, Parked, Throttled)  # what concerns all leads though it is said of one; the gravest first
 MOST_LEASES = 60  # thirds of a lease for which one push may go on: twenty minutes
 
 
@@ -38,16 +40,16 @@ def deliver(app: App, name: str) -> int:
             with held(app, there):
                 verdicts = _push(connection, [leads[duty.lead or ""] for duty in there])
         except ConnectorError as error:
-            _release(app, there, error)
+            _release(app, [(duty, error) for duty in there])
             ail(app, name, error, app.clock())
             break
         pairs = list(zip(there, verdicts, strict=True))
         # What befalls every lead may come as the verdict of one: the others of the batch may have gone in before.
-        halts = [verdict for _, verdict in pairs if isinstance(verdict, Parked | Misconfigured)]
-        arrived += _settle(app, connection, [pair for pair in pairs if pair[1] not in halts])
+        halts = [(duty, verdict) for duty, verdict in pairs if isinstance(verdict, HALTS)]
+        arrived += _settle(app, connection, [pair for pair in pairs if not isinstance(pair[1], HALTS)])
         if halts:
-            _release(app, [duty for duty, verdict in pairs if verdict in halts], halts[0])
-            ail(app, name, halts[0], app.clock())
+            _release(app, halts)
+            ail(app, name, _gravest([verdict for _, verdict in halts]), app.clock())
             break
         recover(app, name, app.clock())
     return arrived
@@ -62,8 +64,11 @@ def held(app: App, duties: Sequence[Duty], every: float = work.LEASE.total_secon
         for _ in range(MOST_LEASES):
             if done.wait(every):
                 return
-            with write(app.database) as tx:
-                work.extend(tx, outbox, duties, app.clock())
+            try:
+                with write(app.database) as tx:
+                    work.extend(tx, outbox, duties, app.clock())
+            except SQLAlchemyError as error:  # it is tried again twice before the lease ends
+                log.warning("the lease of a push could not be lengthened: %s", type(error).__name__)
 
     keeper = threading.Thread(target=keep, name="lease", daemon=True)
     keeper.start()
@@ -143,16 +148,22 @@ def _settle_one(
     return False
 
 
-def _release(app: App, duties: Sequence[Duty], error: ConnectorError) -> None:
+def _release(app: App, pairs: Sequence[tuple[Duty, ConnectorError]]) -> None:
     """Give leads back whose call failed as a whole; none is to blame, so none dies of it. The connector rests instead.
 
     Only before the first call of a push is it sure that nothing was applied, so the attempt stays counted but for
-    a quota, which counts as none.
+    a quota or a moment's limit, which count as none.
     """
     now = app.clock()
     with write(app.database) as tx:
-        for duty in duties:
-            work.settle(tx, outbox, duty, due_at=now, error=str(error), counted=not isinstance(error, Parked))
+        for duty, error in pairs:
+            counted = not isinstance(error, Parked | Throttled)
+            work.settle(tx, outbox, duty, due_at=now, error=str(error), counted=counted)
+
+
+def _gravest(errors: Sequence[ConnectorError]) -> ConnectorError:
+    """Give the error that holds a connector back for the longest."""
+    return min(errors, key=lambda error: next(n for n, kind in enumerate(HALTS) if isinstance(error, kind)))
 
 
 def _drop(app: App, duties: Sequence[Duty]) -> None:

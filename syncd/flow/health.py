@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from syncd.contract import ConnectorError, Misconfigured, Parked, Transient
+from syncd.contract import ConnectorError, Misconfigured, Parked, Throttled, Transient
 from syncd.flow.app import App, Connection
 from syncd.store import sources
 from syncd.store.engine import read, write
@@ -78,6 +78,11 @@ def ail(app: App, name: str, error: ConnectorError, now: datetime) -> None:
         source = sources.get(tx, name)
         if source is None:
             return
+        if isinstance(error, Throttled):  # the CRM is well, and so are we
+            until = now + _moment(error)
+            if source.held_until is None or source.held_until < until:  # or a moment would end a day's rest
+                sources.mark(tx, name, held_until=until, error=str(error))
+            return
         state, until = _hold(error, source.failures, now)
         ill_since = source.ill_since or now
         sources.mark(
@@ -86,7 +91,7 @@ def ail(app: App, name: str, error: ConnectorError, now: datetime) -> None:
             state=state,
             held_until=until,
             error=str(error),
-            failures=source.failures + 1,
+            failures=source.failures + (not isinstance(error, Parked)),  # a quota that is spent is no failure
             ill_since=ill_since,
         )
     if source.state != state or (source.error != str(error) and state == "misconfigured"):
@@ -98,7 +103,9 @@ def recover(app: App, name: str, now: datetime) -> None:
     """Note that a connector's CRM answers as it should, and say so if it did not before."""
     with read(app.database) as tx:
         source = sources.get(tx, name)
-    if source is None or source.state == "healthy" or (source.held_until and source.held_until > now):
+    if source is None or (source.state == "healthy" and source.error is None):
+        return
+    if source.held_until and source.held_until > now:
         return  # held back while this call was on its way: that is the newer news
     with write(app.database) as tx:
         sources.mark(tx, name, state="healthy", held_until=None, error=None, failures=0, ill_since=None)
@@ -113,10 +120,18 @@ def _hold(error: ConnectorError, failures: int, now: datetime) -> tuple[sources.
         case Misconfigured():
             return "misconfigured", now + HEAL
         case Transient(retry_after=float() | int() as seconds):
-            least = timedelta(seconds=min(max(seconds, 0), 3600))
-            return "failing", now + max(least, FIRST_HOLD if failures else timedelta())
+            return "failing", now + max(_least(seconds), FIRST_HOLD if failures else timedelta())
         case _:
             return "failing", now + min(FIRST_HOLD * 2 ** min(failures, 10), LONGEST_HOLD)
+
+
+def _moment(error: Throttled) -> timedelta:
+    """How long a connector rests after too many calls in a moment."""
+    return FIRST_HOLD if error.retry_after is None else _least(error.retry_after)
+
+
+def _least(seconds: float) -> timedelta:
+    return timedelta(seconds=min(max(seconds, 0), 3600))
 
 
 def backoff(attempt: int) -> timedelta:

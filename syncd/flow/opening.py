@@ -7,12 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine
 
+from syncd import oauth, registry
 from syncd.config import Config
+from syncd.contract import ConnectorSettings, Misconfigured
 from syncd.flow.app import App, Connection
 from syncd.http import Session
 from syncd.store import access, migrate, sources
-from syncd.store.engine import connect, retrying
+from syncd.store.engine import UnusableDatabase, connect, retrying, write
+from syncd.vault import Vault
 
 
 def now() -> datetime:
@@ -40,4 +44,44 @@ def open_app(config: Config, clock: Callable[[], datetime] = now) -> App:
             sources.add(tx, settings.name, clock())
 
     retrying(database, keep_sources)
+    for connection in connections.values():
+        equip(config, database, connection.settings, connection.session, clock)
     return App(config=config, database=database, clock=clock, connections=connections, pepper=bytes.fromhex(pepper))
+
+
+def equip(
+    config: Config,
+    database: Engine,
+    settings: ConnectorSettings,
+    session: Session,
+    clock: Callable[[], datetime] = now,
+) -> oauth.Grant | None:
+    """Give a connector that uses OAuth its grant, kept in the database; others need none.
+
+    Raises `UnusableDatabase` where tokens are kept that no configured key opens: to go on would be to lose them.
+    """
+    if not (keys := vault_keys(config)) or oauth.wanted(kind := registry.find(settings.type), settings) is None:
+        return None  # a configuration with OAuth and without a key does not load
+    keeper = oauth.DatabaseKeeper(database, Vault(keys), settings.name)
+    try:
+        keeper.read()
+    except Misconfigured as error:
+        raise UnusableDatabase(f"connector {settings.name}: {error}; {error.hint}") from error
+    return oauth.equip(session, kind, settings, keeper, clock)
+
+
+def try_anew(app: App) -> None:
+    """Let no connector rest that was misconfigured: whoever starts the daemon has probably mended it.
+
+    A quota that is spent, and a CRM that is down, are not mended by a start.
+    """
+    with write(app.database) as tx:
+        for name in app.connections:
+            source = sources.get(tx, name)
+            if source and source.state == "misconfigured":
+                sources.mark(tx, name, held_until=None)
+
+
+def vault_keys(config: Config) -> list[str]:
+    """List the keys that `secrets.key` holds: the first seals, all of them open."""
+    return [key.get_secret_value() for key in config.secrets.key] if config.secrets else []

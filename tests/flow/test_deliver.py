@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
-from sqlalchemy import select, true
+from sqlalchemy import Engine, select, true
+from sqlalchemy.exc import OperationalError
 
 from syncd.contract import Connector, Lead, Misconfigured, Parked, Pushed, Rejected, Transient
 from syncd.flow.deliver import deliver, held
@@ -193,6 +196,35 @@ def test_a_push_that_takes_longer_than_a_lease_keeps_its_leads(world: World) -> 
     assert due == {world.clock() + work.LEASE}
     world.clock.move(seconds=20)
     assert world.deliver() == 0
+
+
+def test_a_database_that_is_busy_once_ends_no_keeping_of_leases(world: World) -> None:
+    captured(world, 1)
+    with write(world.app.database) as tx:
+        duties = work.claim(tx, outbox, true(), limit=10, now=world.clock())
+    claimed_until, asked = world.clock() + work.LEASE, [0]
+    world.clock.move(seconds=50)
+
+    class Busy:
+        """A database that is locked the first time."""
+
+        def begin(self) -> Any:
+            asked[0] += 1
+            if asked[0] == 1:
+                raise OperationalError("BEGIN", {}, Exception("database is locked"))
+            return world.app.database.begin()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.app.database, name)
+
+    with held(replace(world.app, database=cast(Engine, Busy())), duties, every=0.01):
+        for _ in range(2000):
+            with read(world.app.database) as tx:
+                due = set(tx.scalars(select(outbox.c.due_at).where(outbox.c.kind == "push")))
+            if due != {claimed_until}:
+                break
+
+    assert due == {world.clock() + work.LEASE}
 
 
 def test_nothing_is_taken_up_once_the_daemon_is_stopping(world: World) -> None:
