@@ -10,8 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -22,6 +24,9 @@ from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
+from syncd.flow.heed import heed
+from syncd.flow.opening import try_anew
+from syncd.flow.subscribe import Subscriber, begin
 from syncd.flow.tidy import tidy
 
 log = logging.getLogger("syncd")
@@ -56,8 +61,20 @@ class Loop:
                 self.running.release()
 
 
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """Goes on when the host's clock is set back; it would wait for runs that were due soon and now seem far ahead."""
+
+    def _process_jobs(self) -> Any:
+        now = datetime.now(UTC)
+        for job in self.get_jobs():
+            if job.next_run_time - now > job.trigger.interval + timedelta(seconds=LOOK):
+                with suppress(JobLookupError):  # it is going down
+                    job.modify(next_run_time=now)
+        return super()._process_jobs()
+
+
 class Embedded:
-    """Runs deliver, collect and decide of an installation until it is stopped."""
+    """Runs the steps of an installation, each in its own time, until it is stopped."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -69,15 +86,19 @@ class Embedded:
             self._loops[name] = [
                 Loop(f"deliver to {name}", partial(deliver, app, name)),
                 Loop(f"collect from {name}", partial(collect, app, name)),
+                Loop(f"heed {name}", partial(heed, app, name)),
+                Loop(f"subscribe to {name}", Subscriber(app, name).subscribe),
             ]
         # Two instances: while one works, the other only leaves word in the loop that it is wanted again.
         defaults = {"coalesce": True, "max_instances": 2, "misfire_grace_time": None}
-        self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone=UTC)
+        self._scheduler = _Scheduler(job_defaults=defaults, timezone=UTC)
         # It tells of every run; our own lines tell of changes.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
     def start(self) -> None:
         """Begin to look for work."""
+        try_anew(self._app)
+        begin(self._app)
         for name, loops in self._loops.items():
             self._scheduler.add_executor(ThreadPoolExecutor(2 * len(loops)), alias=name)
             for loop in loops:

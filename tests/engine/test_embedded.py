@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from syncd.flow.app import Connection
 from syncd.store import sources
 from syncd.store.engine import connect, write
 from syncd.store.migrate import upgrade
+from tests.flow.telling import deal, poke, tells
 from tests.flow.world import Crm, World, connector_for
 
 PATIENCE = 20.0  # seconds until a test that waits for another thread gives up
@@ -47,13 +49,23 @@ class Gate:
         return 0
 
 
-def wait_until_pushed(world: World, id: str) -> None:
-    """Wait for the line of the history; where a referral stands may be further by then, as its deal is polled too."""
+def wait_for(it: Callable[[], bool]) -> None:
+    """Wait for something that other threads bring about."""
     never = threading.Event()
     for _ in range(int(PATIENCE * 20)):
-        if id in {line.referral for line in world.history("pushed")} or never.wait(0.05):
+        if it() or never.wait(0.05):
             break
-    assert id in {line.referral for line in world.history("pushed")}
+    assert it()
+
+
+def wait_until(world: World, what: str, id: str) -> None:
+    """Wait for the line of the history; where a referral stands may be further by then, as its deal is polled too."""
+    wait_for(lambda: id in {line.referral for line in world.history(what)})
+
+
+def wait_until_pushed(world: World, id: str) -> None:
+    """Wait for a lead to arrive."""
+    wait_until(world, "pushed", id)
 
 
 def test_a_step_that_is_wanted_while_it_runs_runs_once_more_and_never_twice_at_once() -> None:
@@ -93,6 +105,57 @@ def test_a_captured_lead_is_pushed_without_anybody_asking(world: World) -> None:
     engine = Embedded(world.app)
     engine.start()
     try:
+        id = world.refer("ben", world.advocate()).referral.id
+        wait_until_pushed(world, id)
+    finally:
+        assert engine.stop(PATIENCE)
+
+
+def test_a_poke_is_heeded_and_webhooks_are_ordered_without_anybody_asking(world: World) -> None:
+    telling = tells(world)
+    id = world.refer("ben", world.advocate()).referral.id
+    world.deliver()
+    world.poll()
+    won = world.crm.deal_of(id)
+    world.crm.move(won, "won")
+    poke(world, deal(won.id))
+    engine = Embedded(world.app)
+    engine.start()
+    try:
+        wait_until(world, "qualified", id)
+        wait_for(lambda: bool(telling.ordered))
+    finally:
+        assert engine.stop(PATIENCE)
+
+    assert {line.cause for line in world.history("qualified")} == {"webhook:crm"}
+
+
+@pytest.mark.parametrize(("state", "pushed"), [("misconfigured", True), ("parked", False)])
+def test_a_start_ends_the_rest_of_a_connector_that_was_misconfigured_and_of_no_other(
+    world: World, state: str, pushed: bool
+) -> None:
+    until = world.clock() + timedelta(minutes=5)
+    with write(world.app.database) as tx:
+        sources.mark(tx, "crm", state=state, held_until=until)
+    id = world.refer("ben", world.advocate()).referral.id
+    engine = Embedded(world.app)
+    engine.start()
+    try:
+        if pushed:
+            wait_until_pushed(world, id)
+        else:
+            assert world.source().held_until == until
+    finally:
+        assert engine.stop(PATIENCE)
+
+
+def test_a_clock_that_was_set_back_by_a_day_stops_nothing(world: World) -> None:
+    engine = Embedded(world.app)
+    engine.start()
+    try:
+        world.app.nudge = lambda _: None
+        for job in engine._scheduler.get_jobs():
+            job.modify(next_run_time=job.next_run_time + timedelta(days=1))
         id = world.refer("ben", world.advocate()).referral.id
         wait_until_pushed(world, id)
     finally:
