@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,14 +16,17 @@ from syncd.flow.app import App
 from syncd.web import api, probes, webhooks
 from syncd.web.edge import Edge, Limits
 from syncd.web.models import AdvocateTaken, DecisionTaken, ReferralTaken
+from syncd.web.pokes import Floods
 from syncd.web.problems import KNOWN, ProblemBody, answer
 from syncd.web.report import Tally
+
+log = logging.getLogger("syncd")
 
 THREADS = 12  # each may hold a connection to the database; the pool has 20, and the engine's steps need some
 
 
 def create_app(app: App, limits: Limits | None = None) -> FastAPI:
-    """Make the ASGI application that serves an installation: the API, the senders' webhooks and the probes."""
+    """Make the ASGI application that serves an installation: the API, the webhooks and the probes."""
     # No pages of documentation: they would load scripts from elsewhere.
     web = FastAPI(
         title="syncd",
@@ -35,8 +39,11 @@ def create_app(app: App, limits: Limits | None = None) -> FastAPI:
     )
     web.state.installation = app
     web.state.tally = Tally()
+    web.state.floods = Floods()
+    _warn(app)
     web.include_router(api.router)
-    web.add_route("/webhooks/{sender}", webhooks.endpoint, methods=["POST"], include_in_schema=False)
+    for path in ("/webhooks/{name}", "/webhooks/{name}/{secret}"):
+        web.add_route(path, webhooks.endpoint, methods=["POST"], include_in_schema=False)
     web.add_route("/livez", probes.live, methods=["GET"], include_in_schema=False)
     web.add_route("/readyz", probes.ready, methods=["GET"], include_in_schema=False)
     for kind in KNOWN:
@@ -66,6 +73,14 @@ def create_server(app: App, limits: Limits | None = None) -> uvicorn.Server:
             timeout_graceful_shutdown=15,
         )
     )
+
+
+def _warn(app: App) -> None:
+    """Say what would make good webhooks look forged: the Host of a request is not believed in place of `public_url`."""
+    taking = [name for name, connection in app.connections.items() if connection.settings.webhook]
+    if taking and app.config.server.public_url is None:
+        told = "webhooks of %s: server.public_url is not set, so CRMs that sign their address are taken for forgers"
+        log.warning(told, ", ".join(taking))
 
 
 @asynccontextmanager

@@ -77,6 +77,11 @@ def _referral_id(id: Annotated[str, Path(description="The id of a referral, such
 ReferralId = Annotated[str, Depends(_referral_id)]
 
 
+def single(request: Request) -> dict[str, str]:
+    """Give the headers that came once; of one that came twice nobody can say which was meant."""
+    return {name: value for name, value in request.headers.items() if len(request.headers.getlist(name)) == 1}
+
+
 async def json_bytes(request: Request) -> bytes:
     """Give the body, which says that it is JSON."""
     body = await request.body()

@@ -214,6 +214,22 @@ class Queue(Given):
     dead: int
 
 
+class QuotaGiven(Given):
+    """What a CRM allows the whole account in a window of time, and how we keep to it. `text` says it in words.
+
+    Of a quota of a minute or less calls are spaced out, `ours` in a window; of a longer one they are counted.
+    """
+
+    name: str
+    limit: int
+    ours: float
+    window_seconds: float
+    used: int | None  # by us in this window
+    left: int | None  # to the whole account, as the CRM last said, or else by our own count
+    resets_at: datetime | None
+    text: str
+
+
 class ConnectorGiven(Given):
     """How a connector fares: what is owed to it, and what it told that is not yet decided.
 
@@ -232,6 +248,7 @@ class ConnectorGiven(Given):
     paused_by: str | None
     outbox: Queue
     inbox: Queue
+    quotas: Sequence[QuotaGiven]  # those of which it has used something so far
 
 
 class SenderGiven(Given):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 from starlette.requests import Request
 
 from syncd.flow.app import App
+from syncd.governor import ends_at, is_short, left_of, ours, quota_text
 from syncd.redaction import redact
-from syncd.store import books, referrals, sources, work
+from syncd.store import books, quotas, referrals, sources, work
 from syncd.store.engine import read
+from syncd.store.quotas import Usage
 from syncd.store.sources import Source
 from syncd.store.tables import inbox, outbox
-from syncd.web.models import ConnectorGiven, Ledger, Queue, SenderGiven, StatusGiven
+from syncd.web.models import ConnectorGiven, Ledger, Queue, QuotaGiven, SenderGiven, StatusGiven
 
 
 class Tally:
@@ -62,6 +65,7 @@ def report(app: App, tally: Tally) -> StatusGiven:
 def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
     open_, dead = work.waiting(tx, outbox, source.name)
     configured, paused = app.connections.get(source.name), source.is_paused(app.clock())
+    percent = round(configured.settings.limits.share * 100) if configured else 100
     return ConnectorGiven(
         name=source.name,
         type=configured.settings.type if configured else None,
@@ -75,6 +79,21 @@ def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
         paused_by=source.paused_by if paused else None,
         outbox=Queue(open=open_, dead=dead),
         inbox=_inbox(tx, source.name),
+        quotas=[_quota(usage, percent, app.clock()) for usage in quotas.of(tx, source.name)],
+    )
+
+
+def _quota(usage: Usage, percent: int, now: datetime) -> QuotaGiven:
+    short, is_over = is_short(usage), usage.since is None or ends_at(usage, now) <= now
+    return QuotaGiven(
+        name=usage.name,
+        limit=usage.limit,
+        ours=ours(usage.limit, percent),
+        window_seconds=usage.window.total_seconds(),
+        used=None if short else 0 if is_over else usage.used,
+        left=None if short else left_of(usage, now),
+        resets_at=None if short or is_over else ends_at(usage, now),
+        text=quota_text(usage, percent, now),
     )
 
 

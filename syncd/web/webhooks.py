@@ -16,8 +16,8 @@ from syncd.config import Sender
 from syncd.flow.app import App
 from syncd.store import access, work
 from syncd.store.engine import retrying
-from syncd.web import signing
-from syncd.web.incoming import json_bytes, understand
+from syncd.web import pokes, signing
+from syncd.web.incoming import json_bytes, single, understand
 from syncd.web.models import Delivery, DeliveryData
 from syncd.web.problems import Problem
 from syncd.web.report import Tally
@@ -37,14 +37,21 @@ class Unusable(Exception):
 
 
 async def endpoint(request: Request) -> Response:
-    """Answer POST /webhooks/{sender}."""
+    """Answer POST /webhooks/{name} of senders and connectors, and /webhooks/{name}/{secret} of connectors."""
     app: App = request.app.state.installation
-    tally: Tally = request.app.state.tally
-    sender = next((s for s in app.config.senders if s.name == request.path_params["sender"]), None)
+    name = request.path_params["name"]
+    if name in app.connections:
+        return await pokes.endpoint(request, app.connections[name])
+    sender = next((s for s in app.config.senders if s.name == name and "secret" not in request.path_params), None)
     if sender is None:
-        raise Problem(404, "not_found", "no sender of this name is configured")
+        raise Problem(404, "not_found", "no sender or connector of this name takes webhooks here")
+    return await _of_sender(request, app, sender)
+
+
+async def _of_sender(request: Request, app: App, sender: Sender) -> Response:
+    tally: Tally = request.app.state.tally
     body = await json_bytes(request)
-    headers = _single(request)
+    headers = single(request)
     try:
         answer = await run_in_threadpool(receive, app, sender, headers, body)
     except Problem as problem:
@@ -74,11 +81,6 @@ def receive(app: App, sender: Sender, headers: Mapping[str, str], body: bytes) -
     if answer == "accepted":
         app.nudge("decide")
     return answer
-
-
-def _single(request: Request) -> dict[str, str]:
-    """Give the headers that came once; of one that came twice nobody can say which was meant."""
-    return {name: value for name, value in request.headers.items() if len(request.headers.getlist(name)) == 1}
 
 
 def _read(body: bytes) -> dict[str, Any] | None:

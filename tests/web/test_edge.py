@@ -119,7 +119,7 @@ def test_every_answer_forbids_what_a_browser_could_be_talked_into(shared_site: S
 
 
 def test_an_address_that_is_none_is_not_found(shared_site: Site) -> None:
-    for path in ("/", "/api", "/docs", "/api/v1/referrals/", "/api/v1/../../etc/passwd", "/%00", "/webhooks/a/b"):
+    for path in ("/", "/api", "/docs", "/api/v1/referrals/", "/api/v1/../../etc/passwd", "/%00", "/webhooks/a/b/c"):
         assert code(shared_site.call("GET", path)) == (404, "not_found")
 
 
