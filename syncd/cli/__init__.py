@@ -17,7 +17,7 @@ from syncd.cli.errors import explained
 
 SECTIONS = {  # each command is `command` in the module of its name
     "Run": ("run", "validate", "status", "sandbox"),
-    "Look and act": ("referrals", "rewards", "connectors", "queue", "tokens"),
+    "Look and act": ("referrals", "rewards", "connectors", "webhooks", "queue", "tokens", "secrets"),
     "About": ("version", "completion"),
 }
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncd.cli.errors import FAILED, Failure, connector_code
+from syncd.cli import auth
 from syncd.cli.moments import METAVAR, after, moment
 from syncd.cli.output import format_option, print_rows, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from syncd.config import Config
-    from syncd.contract import Account, Connector, ConnectorError, ConnectorSettings
+    from syncd.contract import Connector, ConnectorSettings
 
 COLUMNS = ("name", "type", "campaigns", "state", "account")
 
@@ -29,6 +27,9 @@ def command() -> None:
     Example:
       syncd connectors check hubspot-eu
     """
+
+
+command.add_command(auth.command)
 
 
 @command.command("list")
@@ -99,10 +100,12 @@ def check(ctx: click.Context, name: str, fix: bool) -> None:
       syncd connectors check hubspot-eu
       syncd connectors check hubspot-eu --fix
     """
-    with _opened(ctx, name) as (_, settings, connector):
+    from syncd.cli.connected import opened, proved
+
+    with opened(ctx.obj, name) as (_, settings, connector):
         if fix:
             _provision(settings, connector)
-        click.echo(_proved(settings, connector.check()))
+        click.echo(proved(settings, connector.check()))
 
 
 @command.command("discover", short_help="Print the CRM's stages and fields as YAML to paste.")
@@ -117,10 +120,11 @@ def discover(ctx: click.Context, name: str) -> None:
     Example:
       syncd connectors discover hubspot-eu
     """
+    from syncd.cli.connected import opened
     from syncd.cli.outline import outline
     from syncd.contract import ListsFields
 
-    with _opened(ctx, name) as (config, settings, connector):
+    with opened(ctx.obj, name) as (config, settings, connector):
         fields = connector.fields() if isinstance(connector, ListsFields) else ()
         click.echo(outline(settings, connector.stages(), fields, _own_stages(config, name)))
 
@@ -141,11 +145,12 @@ def pause(ctx: click.Context, name: str, until: timedelta | datetime | None) -> 
       syncd connectors pause hubspot-eu
       syncd connectors pause hubspot-eu --until 2h
     """
+    from syncd.cli.connected import settings_of
     from syncd.cli.installation import installation, operator
     from syncd.flow import operate
 
     with installation(ctx.obj) as app:
-        _settings(app.config, name)
+        settings_of(app.config, name)
         end = None if until is None else after(until, app.clock())
         if end is not None and end <= app.clock():
             raise click.BadParameter(f"{shown(end)} is past", param_hint="--until")
@@ -163,31 +168,14 @@ def resume(ctx: click.Context, name: str) -> None:
     Example:
       syncd connectors resume hubspot-eu
     """
+    from syncd.cli.connected import settings_of
     from syncd.cli.installation import installation, operator
     from syncd.flow import operate
 
     with installation(ctx.obj) as app:
-        _settings(app.config, name)
+        settings_of(app.config, name)
         operate.resume(app, name, by=operator())
     click.echo(f"{name} is resumed")
-
-
-@contextmanager
-def _opened(ctx: click.Context, name: str) -> Iterator[tuple[Config, ConnectorSettings, Connector]]:
-    """Open a connector without the database; what its CRM says is told at the setting at fault."""
-    from syncd import registry
-    from syncd.cli import logs
-    from syncd.cli.installation import configuration
-    from syncd.contract import ConnectorError
-    from syncd.http import Session
-
-    config = configuration(ctx.obj)
-    logs.set_up(config, level="warning")
-    settings = _settings(config, name)
-    try:
-        yield config, settings, registry.open_connector(settings, Session())
-    except ConnectorError as error:
-        raise Failure(_told(config, settings, error), connector_code(error)) from error
 
 
 def _provision(settings: ConnectorSettings, connector: Connector) -> None:
@@ -205,37 +193,7 @@ def _provision(settings: ConnectorSettings, connector: Connector) -> None:
         click.echo("nothing had to be created", err=True)
 
 
-def _settings(config: Config, name: str) -> ConnectorSettings:
-    from syncd.config.problems import nearest
-
-    for settings in config.connectors:
-        if settings.name == name:
-            return settings
-    hint = nearest(name, [settings.name for settings in config.connectors])
-    raise Failure(f"error: there is no connector {name!r} in {config.path}; {hint}".rstrip("; "), FAILED)
-
-
 def _own_stages(config: Config, name: str) -> list[str]:
     """Name the stages of the campaigns that a connector serves."""
     programs = [campaign.programs[-1] for campaign in config.campaigns.values() if name in campaign.connectors]
     return list(dict.fromkeys(stage for it in programs for stage in (*it.stages.order, *sorted(it.stages.lost))))
-
-
-def _proved(settings: ConnectorSettings, account: Account) -> str:
-    lines = [f"{settings.name}: {account.name} ({settings.type} account {account.id})"]
-    lines += [f"  ok       {proved}" for proved in account.checked]
-    lines += [f"  warning  {warning}" for warning in account.warnings]
-    return "\n".join(lines)
-
-
-def _told(config: Config, settings: ConnectorSettings, error: ConnectorError) -> str:
-    """Say what is wrong at the place in the file that must be changed, where it is a setting."""
-    from syncd.cli.places import problem_at
-    from syncd.config import format_problem
-    from syncd.contract import Misconfigured
-    from syncd.redaction import redact
-
-    text = f"connector {settings.name}: {redact(str(error))}"
-    if not isinstance(error, Misconfigured):
-        return f"error: {text}; try again later"
-    return format_problem(problem_at(config, settings, error.yaml_path, text, redact(error.hint)))

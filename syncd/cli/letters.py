@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 from syncd.cli.output import Cell, shown
 from syncd.cli.sentences import Labels
 from syncd.contract import Gone, RemoteId, RemoteRef, StageFact
-from syncd.flow import decisions, facts
+from syncd.flow import decisions, facts, pokes
 from syncd.flow.app import App
 from syncd.flow.leads import read_leads
 from syncd.redaction import redact
@@ -71,7 +71,7 @@ def read(tx: Transaction, app: App, name: str) -> Content | None:
     known: dict[str, Cell] = {
         "name": letter.name,
         "kind": letter.kind,
-        "connector" if letter.kind in {"push", "fact"} else "sender": letter.party or None,
+        "connector" if letter.kind in {"push", "fact", "poke"} else "sender": letter.party or None,
         "lead": letter.lead,
         "campaign": letter.payload.get("campaign"),
         "standing": referral.standing if referral else None,
@@ -121,6 +121,8 @@ def _told(tx: Transaction, letter: Letter) -> Iterator[str]:
             yield _fact(letter.party, fact, labels)
     elif "raw" in payload:
         yield from str(payload["raw"]).splitlines()
+    elif "refs" in payload:
+        yield f"{letter.party} hints at a change of {', '.join(_record(ref) for ref in pokes.refs(payload))}"
     elif payload:
         yield _decision(decisions.read(payload))
 

@@ -43,7 +43,7 @@ def announce(config: Config, text: str) -> None:
 
 def secrets(config: Config) -> Iterator[str]:
     """Find every secret of a configuration, so that none is ever written."""
-    for section in (*config.connectors, *config.senders):
+    for section in filter(None, (config.secrets, *config.connectors, *config.senders)):
         yield from _secrets(section)
     if password := make_url(config.database).password:
         yield str(password)

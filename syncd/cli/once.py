@@ -12,6 +12,7 @@ from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
+from syncd.flow.heed import heed
 from syncd.flow.tidy import tidy
 from syncd.store import sources
 from syncd.store.engine import read
@@ -28,7 +29,7 @@ def once(app: App) -> int:
         before = done.total()
         for name in app.connections:
             done["lead"] += deliver(app, name)
-            done["fact"] += collect(app, name)
+            done["fact"] += collect(app, name) + heed(app, name)
         done["message"] += decide(app)
         if done.total() == before:
             break

@@ -15,6 +15,7 @@ _WORDS = {
     "qualified": "qualified",
     "unqualified": "is not qualified any more",
     "lost": "lost",
+    "consented": "an admin let syncd into {connector}",
     "joined": "joined as an advocate",
     "pushed_advocate": "pushed to {connector} as an advocate",
     "push_failed": "could not be pushed to {connector}: {error}",

@@ -45,6 +45,8 @@ def command(ctx: click.Context, form: str) -> None:
         for connector in found.connectors:
             if connector.paused_at:
                 click.echo(_told(connector))
+            if connector.quotas and connector.type:
+                click.echo(f"connector {connector.name}: {'; '.join(quota.text for quota in connector.quotas)}")
         dead = [sender for sender in found.senders if sender.inbox.dead]
         for sender in dead:
             click.echo(f"sender {sender.name}: {counted(sender.inbox.dead, 'message')} could not be used")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -95,14 +94,3 @@ def make(folder: Path, url: str) -> Place:
     (folder / "spring.yaml").write_text(CAMPAIGN)
     (folder / "syncd.yaml").write_text(CONFIG.format(url=url))
     return Place(folder)
-
-
-@pytest.fixture(autouse=True)
-def _same_logging_afterwards() -> Iterator[None]:
-    """Commands that run in this process set the process's logging up; take that back."""
-    loggers = [logging.getLogger(), logging.getLogger("syncd")]
-    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
-    yield
-    for logger, handlers, level in before:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)

@@ -18,7 +18,7 @@ from syncd.cli.outline import outline
 from syncd.config import load
 from syncd.contract import ConnectorSettings, RemoteField, Stage
 from syncd.flow.opening import open_app
-from syncd.sandbox.crm import AccountSetup, Fault, Sandbox
+from syncd.sandbox.crm import Fault, HubSpotSetup, Sandbox
 from syncd.store import sources
 from syncd.store.engine import read, write
 from tests.cli.conftest import Place, make
@@ -118,7 +118,7 @@ def test_a_misspelt_name_is_answered_with_the_right_one(place: Place, verb: str)
 @pytest.fixture
 def bare() -> Iterator[Sandbox]:
     """A CRM in which nobody has made the property yet."""
-    with Sandbox(now=lambda: datetime.now(UTC), accounts=[AccountSetup(referral_property=False)]) as crm:
+    with Sandbox(now=lambda: datetime.now(UTC), accounts=[HubSpotSetup(referral_property=False)]) as crm:
         yield crm
 
 
@@ -167,7 +167,7 @@ def test_an_answer_that_is_lost_after_the_work_was_done_is_no_failure(unprepared
 
 
 def test_a_property_that_is_there_without_unique_values_is_left_alone_and_told(tmp_path: Path) -> None:
-    with Sandbox(now=lambda: datetime.now(UTC), accounts=[AccountSetup(unique=False)]) as crm:
+    with Sandbox(now=lambda: datetime.now(UTC), accounts=[HubSpotSetup(unique=False)]) as crm:
         result = make(tmp_path, crm.url()).call("connectors", "check", "crm", "--fix")
 
         assert not has_key(crm, "contacts")
