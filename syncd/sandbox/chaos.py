@@ -35,6 +35,11 @@ class Chaos:
         self._deck.append(FIRST)
         self._shuffle()
 
+    @property
+    def deck(self) -> Sequence[str]:
+        """List the troubles that can befall one of the accounts."""
+        return [name for name in DECK if self._accounts(name)]
+
     def act(self, now: float) -> None:
         """Deal the next card if it is time; mend what is over and does not mend itself."""
         over = self.desk.tick()
@@ -54,17 +59,23 @@ class Chaos:
         self.calm = True
         self.desk.clear()
         self._mend(list(self.desk.teams))
-        self.say(f"calm       {len(self.begun)} of {len(DECK) + 1} troubles are over; now everything must come right")
+        self.say(
+            f"calm       {len(self.begun)} of {len(self.deck) + 1} troubles are over; now everything must come right"
+        )
 
     def missing(self) -> str:
         """Say what of the deck is still to come; nothing once all is calm."""
         return "" if self.calm else f"troubles to come or going on: {', '.join(sorted(set(self._deck))) or 'the last'}"
 
     def _shuffle(self) -> None:
-        self._deck.extend(self.rng.sample(DECK, len(DECK)))
+        self._deck.extend(self.rng.sample(self.deck, len(self.deck)))
+
+    def _accounts(self, name: str) -> Sequence[str]:
+        return [account for account, team in self.desk.teams.items() if TROUBLES[name].fits(type(team))]
 
     def _deal(self) -> None:
-        name, account = self._deck.popleft(), self.rng.choice(list(self.desk.teams))
+        name = self._deck.popleft()
+        account = self.rng.choice(self._accounts(name))
         try:
             told = self.desk.begin(name, account, self.rng.uniform(*SHORT))
         except Impossible:  # no deal is won yet, or the like

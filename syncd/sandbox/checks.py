@@ -8,11 +8,15 @@ from typing import Any
 
 from syncd.sandbox.crm import Found
 from syncd.sandbox.market import Market
+from syncd.sandbox.place import SENDER
 from syncd.sandbox.tally import Tally
 from syncd.sandbox.team import Team
 
 MILESTONE, FRIENDS, MOST = "three-friends", 3, 5
 """The milestone of campaign.yaml: its id, how many friends it takes, and how often it is reached at the most."""
+
+SOON = 2.0
+"""Seconds after which what a CRM tells by itself should be booked."""
 
 _STANDING = frozenset({"pending", "available", "fulfilled"})
 
@@ -75,7 +79,10 @@ def _survivors(found: Sequence[Found]) -> set[tuple[str, str]]:
 def summary(tally: Tally, accounts: Iterable[str], wrong: Iterable[str], *, balanced: bool) -> list[str]:
     """Give the lines that end the story."""
     wrong, names = list(wrong), list(accounts)
-    ways = ", ".join(f"{name} {tally.by(name)}" for name in ("poll", "sweep", "webhook"))
+    polls, sweeps, shop = tally.by("poll"), tally.by("sweep"), tally.by("webhook", SENDER)
+    ways = f"poll {polls}, sweep {sweeps}, webhook {tally.by('webhook') - shop}, the shop's webhook {shop}"
+    if rest := len(tally.qualified) - polls - sweeps - tally.by("webhook"):
+        ways += f", otherwise {rest}"
     return [
         f"captured   {len(tally.captured)} leads",
         *(_of_account(tally, name, wrong) for name in names),
@@ -87,8 +94,16 @@ def summary(tally: Tally, accounts: Iterable[str], wrong: Iterable[str], *, bala
 
 def _of_account(tally: Tally, name: str, wrong: Iterable[str]) -> str:
     once = "no" if any(f" is in {name} as " in each for each in wrong) else "yes"
-    wins = ", ".join(f"{way} {tally.by(way, name)}" for way in ("poll", "sweep"))
-    return f"{name:<10} {len(tally.pushed[name])} leads, each once: {once}; wins by {wins}"
+    wins = ", ".join(f"{way} {tally.won(way, name)}" for way in ("poll", "sweep", "webhook"))
+    return f"{name:<10} {len(tally.pushed[name])} leads, each once: {once}; wins by {wins}{_delay(tally.delays[name])}"
+
+
+def _delay(seconds: Sequence[float]) -> str:
+    """Say how soon after the CRM's message a win was booked."""
+    if not seconds:
+        return ""
+    soon = sum(it <= SOON for it in seconds)
+    return f" after {min(seconds):.1f} to {max(seconds):.1f} s, within {SOON:g} s: {soon} of {len(seconds)}"
 
 
 def _milestones_due(won: Iterable[str], market: Market) -> set[tuple[str, int]]:

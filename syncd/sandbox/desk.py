@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from syncd.sandbox.scene import Scene, World
 from syncd.sandbox.team import Team
-from syncd.sandbox.troubles import TROUBLES
+from syncd.sandbox.troubles import TROUBLES, Impossible
 
 LONGEST = 600.0  # seconds that a trouble may last
 
@@ -50,6 +50,8 @@ class Desk:
             raise ValueError(f"there is no account {account!r}; there are {', '.join(self.teams)}")
         if not 0 < seconds <= LONGEST:
             raise ValueError(f"a trouble lasts more than 0 and at most {LONGEST:g} seconds")
+        if not TROUBLES[name].fits(type(self.teams[account])):
+            raise Impossible(f"{self.teams[account].vendor} has no such trouble")
         with self._lock:
             scene = Scene(world=self.world, account=account, seconds=seconds)
             told = TROUBLES[name].begin(scene)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncd.sandbox import sales
 from syncd.sandbox.client import Client
+from syncd.sandbox.crm.hooks import Mischief
 from syncd.sandbox.people import Advocate, Friend, advocates, friends
 from syncd.sandbox.place import CAMPAIGN
-from syncd.sandbox.sales import Fate, Move, Purchase
+from syncd.sandbox.sales import Deck, Move, Purchase
 from syncd.sandbox.story import Story
 from syncd.sandbox.team import Team
 
@@ -29,6 +32,7 @@ class Case:
     person: str
     deals: list[str]  # the last one is the one that is worked
     plan: Iterator[Move | Purchase] = field(repr=False)
+    won_at: datetime | None = None  # when sales last won it, by this machine's clock
 
 
 @dataclass(kw_only=True)
@@ -39,11 +43,13 @@ class Market:
     client: Client
     teams: Mapping[str, Team]  # by account
     story: Story
-    deck: Sequence[Fate] = sales.MIXED
+    deck: Deck = sales.MIXED
+    mischief: Mapping[str, Mischief] = field(default_factory=dict)  # by account: what becomes of its own messages
     cases: dict[str, Case] = field(default_factory=dict)  # by referral
     bought: set[str] = field(default_factory=set)  # referrals whose friends have bought in the shop
     _due: list[tuple[float, int, Move | Purchase, Case]] = field(default_factory=list)  # a heap
     _order: Iterator[int] = field(default_factory=itertools.count)
+    _wins: Counter[str] = field(default_factory=Counter)  # by account
     _coming: Iterator[Friend] = field(init=False)
     _next: Friend = field(init=False)
 
@@ -74,7 +80,7 @@ class Market:
         """Let the sales team find a new lead, if it is in this CRM that they work with it."""
         number = self.story.number(referral)
         if sales.worked_in(self.seed, number, list(self.teams)) == account:
-            plan = iter(sales.plan(self.seed, number, self.deck))
+            plan = iter(sales.plan(self.seed, number, list(self.teams), self.deck))
             case = Case(referral=referral, account=account, person=person, deals=[deal], plan=plan)
             self.cases[referral] = case
             self._schedule(case, now)
@@ -118,7 +124,24 @@ class Market:
         team = self.teams[case.account]
         if step.new_deal:
             case.deals.append(team.open_deal(case.person))
-        case.deals[-1] = team.move(case.deals[-1], step.to, step.amount)
+        with self._unheard(case.account) if step.to == "won" else nullcontext():
+            case.won_at = at if step.to == "won" else case.won_at
+            case.deals[-1] = team.move(case.deals[-1], step.to, step.amount)
+
+    @contextmanager
+    def _unheard(self, account: str) -> Iterator[None]:
+        """Let the CRM's own message of every other win get lost, so that polls have something to find."""
+        self._wins[account] += 1
+        mischief = self.mischief.get(account)
+        if mischief is None or not sales.is_unheard(self.seed, account, self._wins[account]):
+            yield
+            return
+        with self.teams[account].humans.lock:
+            before, mischief.losses = mischief.losses, 1.0
+            try:
+                yield
+            finally:
+                mischief.losses = before
 
     def _join(self, who: Advocate) -> str:
         body = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from syncd.sandbox.team import Item as Item
 from syncd.sandbox.team import teams
 
 CONNECTOR, SENDER, CAMPAIGN = "hubspot", "shop", "sandbox"
@@ -17,7 +18,8 @@ CONNECTOR, SENDER, CAMPAIGN = "hubspot", "shop", "sandbox"
 _YAML = """\
 # Written by `syncd sandbox`. The CRMs behind base_url end with it.
 database: sqlite:///syncd.db
-server: {{listen: "127.0.0.1:{port}"}}
+server: {{listen: "127.0.0.1:{port}"{public}}}
+secrets: {{key: "${{file:secrets/key}}"}}
 connectors:
 {sections}campaigns:
   - {{files: [campaign.yaml], connectors: [{connectors}]}}
@@ -25,15 +27,6 @@ senders:
   - {{name: {sender}, secrets: ["${{file:secrets/{sender}}}"]}}
 log: {{level: info, format: text}}
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """A connector of the configuration: its name, its item of `connectors`, and the secret that this refers to."""
-
-    name: str
-    section: str
-    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,17 +58,23 @@ def make(folder: Path, *, base_url: str, crm_token: str, port: int) -> Place:
 
 
 def furnish(folder: Path, connectors: Sequence[Item], *, port: int) -> Place:
-    """Write configuration, campaign and secrets into a folder, made if need be. Raises `Occupied`."""
+    """Write configuration, campaign and secrets into a folder, made if need be. Raises `Occupied`.
+
+    With port 0 the daemon takes a free one, and nobody outside knows its address: CRMs tell it nothing by themselves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise Occupied(f"{folder} is not empty; delete it, or name another folder")
     key = secrets.token_bytes(32)
     names, sections = ", ".join(it.name for it in connectors), "".join(it.section for it in connectors)
+    public = f', public_url: "http://127.0.0.1:{port}"' if port else ""
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in {
-        "syncd.yaml": _YAML.format(port=port, sections=sections, connectors=names, sender=SENDER),
+        "syncd.yaml": _YAML.format(port=port, public=public, sections=sections, connectors=names, sender=SENDER),
         "campaign.yaml": resources.files("syncd.sandbox").joinpath("campaign.yaml").read_text(encoding="utf-8"),
         **{f"secrets/{it.name}": it.secret for it in connectors},
+        **{f"secrets/{it.name}-{key}": text for it in connectors for key, text in it.more.items()},
+        "secrets/key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         f"secrets/{SENDER}": "whsec_" + base64.b64encode(key).decode(),
     }.items():
         path = folder / name

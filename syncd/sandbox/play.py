@@ -12,6 +12,7 @@ from typing import Any
 from syncd.sandbox import checks
 from syncd.sandbox.chaos import Chaos
 from syncd.sandbox.client import Client
+from syncd.sandbox.courier import Courier
 from syncd.sandbox.daemon import Daemon
 from syncd.sandbox.desk import Desk
 from syncd.sandbox.market import Market
@@ -44,6 +45,7 @@ class Play:
     say: Say
     client: Client
     market: Market
+    courier: Courier
     desk: Desk
     chaos: Chaos | None
     child: Daemon
@@ -59,7 +61,7 @@ class Play:
         missing = "" if met or goal is None else self._missing(goal)
         self._settle(interrupted)
         status = self.client.get("/api/v1/status")
-        wrong = checks.faults(self.tally, self.market, status, settled=not interrupted)
+        wrong = checks.faults(self.tally, self.market, status, settled=not interrupted) + self.desk.world.wrong
         for line in checks.summary(self.tally, self.market.teams, wrong, balanced=status["ledger"]["balanced"]):
             self.say(line)
         if missing and not interrupted:
@@ -68,8 +70,10 @@ class Play:
         return 1 if wrong and not interrupted else 0
 
     def _missing(self, goal: Goal) -> str:
-        found = (goal.missing(self.tally, self.market.teams), self.chaos.missing() if self.chaos else "")
-        return "; ".join(filter(None, found))
+        # In chaos a CRM's messages may stop for good, and polls have to do.
+        telling = () if self.chaos else self.market.mischief
+        chaos = self.chaos.missing() if self.chaos else ""
+        return "; ".join(filter(None, (goal.missing(self.tally, self.market.teams, telling), chaos)))
 
     def _play(self, goal: Goal | None, until: float) -> bool:
         while not self.ending.is_set():
@@ -112,6 +116,19 @@ class Play:
                 self.say(words)
             if line["what"] == "pushed":
                 self._hand_over(line)
+            elif line["what"] == "qualified":
+                self._time(line)
+
+    def _time(self, line: Mapping[str, Any]) -> None:
+        """Measure how soon a win was booked of which the CRM itself had told."""
+        kind, _, account = line["cause"].partition(":")
+        case = self.market.cases.get(line["referral"])
+        if kind != "webhook" or case is None or case.account != account or case.won_at is None:
+            return
+        told, booked = self.courier.first(account, {case.person, *case.deals}, case.won_at), line["at"]
+        # It may have been seen when an earlier message was looked into: then this one is yet to come.
+        if told and (seconds := (datetime.fromisoformat(booked) - told).total_seconds()) >= 0:
+            self.tally.took(account, seconds)
 
     def _hand_over(self, line: Mapping[str, Any]) -> None:
         detail, account = line["detail"], line["connector"]

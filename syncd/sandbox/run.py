@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,11 +28,12 @@ from syncd.sandbox.chaos import Chaos
 from syncd.sandbox.client import Client, Refused
 from syncd.sandbox.clock import Clock
 from syncd.sandbox.control import FOLDERS, Controls, NotFound, locate, publish
+from syncd.sandbox.courier import Courier
 from syncd.sandbox.crm import Sandbox, lag_between
 from syncd.sandbox.daemon import Daemon, DaemonDied
 from syncd.sandbox.desk import Desk
 from syncd.sandbox.market import Market
-from syncd.sandbox.place import Item, Occupied, Place
+from syncd.sandbox.place import Occupied, Place
 from syncd.sandbox.play import PeopleTime, Play, Say
 from syncd.sandbox.scene import World
 from syncd.sandbox.story import Story
@@ -41,6 +43,7 @@ from syncd.web import tokens
 
 START = 60.0  # seconds that the daemon may take to listen
 INDEX_LAG = 2.0  # seconds by which a CRM's search is behind at the most
+LOSSES, DOUBLES, DISORDER, HELD = 0.05, 0.3, 0.1, 3.0  # of a CRM's own messages; the last one are seconds
 
 Scenario = Literal["quiet", "tour", "chaos"]
 """quiet: nothing odd; tour: also deals opened by hand and reopened, and a search that lags; chaos: troubles too."""
@@ -83,18 +86,20 @@ def main(
     wishes = Wishes(goal=_goal(until, timeout, speed), timeout=timeout, seed=seed, speed=speed, scenario=scenario)
     kinds, clock = _kinds(crm), Clock()
     lag = lag_between(0.0, 0.0 if scenario == "quiet" else INDEX_LAG)
-    accounts = [kind.setup(name, lag) for name, kind in kinds.items()]
+    courier = Courier()
+    accounts = [kind.setup(name, lag, courier) for name, kind in kinds.items()]
     with _ending() as ending, _folder(keep) as folder, Sandbox(now=clock, seed=seed, accounts=accounts) as crms:
         vendors = " and ".join(kind.vendor for kind in kinds.values())
         say(f"starting: {vendors} on http://127.0.0.1:{crms.port}, simulated, and the daemon beside")
         teams = {name: kind(crms, name) for name, kind in kinds.items()}
         try:
-            there = place.furnish(folder, [_item(crms, team) for team in teams.values()], port=port)
+            there = place.furnish(folder, [team.item(crms) for team in teams.values()], port=port or _free_port())
         except Occupied as error:
             say(f"not started: {error}")
             return 1
         with _installation(there) as app:
-            return _run(wishes, _Set(crms=crms, clock=clock, teams=teams, there=there, app=app), ending, say)
+            scenery = _Set(crms=crms, clock=clock, courier=courier, teams=teams, there=there, app=app)
+            return _run(wishes, scenery, ending, say)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +108,7 @@ class _Set:
 
     crms: Sandbox
     clock: Clock
+    courier: Courier
     teams: Mapping[str, Team]
     there: Place
     app: App
@@ -115,6 +121,8 @@ def _run(wishes: Wishes, it: _Set, ending: threading.Event, say: Say) -> int:
         if not child.wait_until_ready(START, ending.is_set):
             say("ended before the daemon was ready" if ending.is_set() else "the daemon did not start in time")
             return 0 if ending.is_set() else 1
+        for name, team in it.teams.items():
+            it.crms.tell(name, f"{child.url}/webhooks/{team.webhook_path}")
         told = f"seed {wishes.seed}, speed {wishes.speed:g}; Ctrl-C ends it"
         say(f"daemon     {child.url}   data {it.there.folder}   {told}")
         code = _play(wishes, it, token, child, ending, say).run(wishes.goal, wishes.timeout)
@@ -134,10 +142,15 @@ def _play(wishes: Wishes, it: _Set, token: str, child: Daemon, ending: threading
     names = {milestone.id: milestone.name for program in programs for milestone in program.milestones}
     story = Story(label=_labels(it.teams), milestones=names, several=len(it.teams) > 1)
     deck = sales.PLAIN if wishes.scenario == "quiet" else sales.MIXED
-    market = Market(seed=wishes.seed, client=client, teams=it.teams, story=story, deck=deck)
+    mischief = {name: it.crms.mischief(name) for name in it.teams}
+    if wishes.scenario != "quiet":
+        for each in mischief.values():
+            each.losses, each.doubles, each.disorder, each.seconds = LOSSES, DOUBLES, DISORDER, HELD
+    market = Market(seed=wishes.seed, client=client, teams=it.teams, story=story, deck=deck, mischief=mischief)
     time_ = PeopleTime(speed=wishes.speed)
     rng = Random(f"{wishes.seed}:troubles")
-    desk = Desk(world=World(crms=it.crms, clock=it.clock, market=market, people_time=time_, rng=rng))
+    world = World(crms=it.crms, clock=it.clock, market=market, people_time=time_, rng=rng, courier=it.courier)
+    desk = Desk(world=world)
     it.crms.control = Controls(faults=it.crms.faults, log=it.crms.log, accounts=it.crms.accounts, desk=desk)
     control = it.crms.url("_ctl")
     publish(it.there.folder, control)
@@ -146,7 +159,15 @@ def _play(wishes: Wishes, it: _Set, token: str, child: Daemon, ending: threading
     if wishes.scenario == "chaos":
         chaos = Chaos(desk=desk, admin=Admin(app=it.app), rng=rng, say=say, endless=wishes.goal is None)
     return Play(
-        people_time=time_, say=say, client=client, market=market, desk=desk, chaos=chaos, child=child, ending=ending
+        people_time=time_,
+        say=say,
+        client=client,
+        market=market,
+        courier=it.courier,
+        desk=desk,
+        chaos=chaos,
+        child=child,
+        ending=ending,
     )
 
 
@@ -178,15 +199,16 @@ def _kinds(wanted: Sequence[str]) -> Mapping[str, type[Team]]:
     return {name: known[name] for name in dict.fromkeys(wanted)} or known
 
 
-def _item(crms: Sandbox, team: Team) -> Item:
-    name = team.account
-    return Item(name=name, section=team.section(name, crms.url(name)), secret=team.secret(crms, name))
+def _free_port() -> int:
+    """Choose a port that nobody listens on: the CRMs must know the daemon's address before it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def _labels(teams: Mapping[str, Team]) -> Callable[[str, str], str]:
     def label(account: str, stage: str) -> str:
         try:
-            return teams[account].humans.label(stage)
+            return teams[account].label(stage)
         except (KeyError, StopIteration):  # a stage that is no more, or a connector that is not ours
             return stage
 

@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 
 from syncd.sandbox.clock import Clock
+from syncd.sandbox.courier import Courier
 from syncd.sandbox.crm import Fault, Sandbox
 from syncd.sandbox.market import Case, Market
 from syncd.sandbox.team import Team
@@ -23,6 +24,8 @@ class World:
     market: Market
     people_time: Callable[[], float]
     rng: Random
+    courier: Courier = field(default_factory=Courier)
+    wrong: list[str] = field(default_factory=list)  # what the daemon did in a trouble and must not do
     bin: list[Case] = field(default_factory=list)  # whose deals were deleted, the first one first
 
 
@@ -46,6 +49,13 @@ class Scene:
         end = self.world.clock() + timedelta(seconds=self.seconds)
         number = self.world.crms.faults.add(replace(fault, account=self.account, end=end))
         self.undo.append(partial(self.world.crms.faults.clear, number))
+
+    def mischief(self, **fields: float) -> None:
+        """Let the account's own messages go astray until the trouble is over; the fields are those of `Mischief`."""
+        mischief = self.world.market.mischief[self.account]
+        for name, value in fields.items():
+            self.undo.append(partial(setattr, mischief, name, getattr(mischief, name)))
+            setattr(mischief, name, value)
 
     def cases(self) -> Iterator[Case]:
         """Give the cases of the account in a chance order."""

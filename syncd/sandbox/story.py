@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from syncd.sandbox.people import Advocate, Friend, masked
+from syncd.sandbox.place import SENDER
 
 History = Mapping[str, Any]
 """A line of /api/v1/history: id, at, what, referral, participant, connector, cause, detail."""
@@ -98,7 +99,7 @@ class Story:
 
     def _qualified(self, line: History, _: History) -> tuple[str, str]:
         kind, _, who = line["cause"].partition(":")
-        if kind in {"poll", "sweep"}:
+        if kind in {"poll", "sweep", "webhook"} and who != SENDER:
             return "QUALIFIED", f"{self._last.get((line['referral'], who), 'won')}  ({self._way(line)})"
         return "QUALIFIED", f"{'bought in the shop' if kind == 'webhook' else 'by decision'}  ({self._way(line)})"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import ClassVar
 
@@ -14,10 +15,27 @@ from syncd import registry
 from syncd.config import Unavailable
 from syncd.contract import ConnectorError
 from syncd.http import Session
+from syncd.sandbox.courier import PROOF, Courier
 from syncd.sandbox.crm import Fault, Humans, Sandbox, Setup
 from syncd.sandbox.crm.humans import Outcome
 from syncd.sandbox.crm.lag import Lag
 from syncd.sandbox.sales import Reach
+
+QUICK = "{every: 1s, overlap: 30s, sweep: 5s}"
+"""How a CRM is polled that tells nothing by itself."""
+
+CALM = "{every: 4s, overlap: 30s, sweep: 15s}"
+"""And one whose webhooks are there in less than a second: long enough for them to be first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A connector of the configuration: its name, its item of `connectors`, and the secrets that this refers to."""
+
+    name: str
+    section: str
+    secret: str = field(repr=False)  # secrets/<name>
+    more: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets/<name>-<key>
 
 
 class Team(ABC):
@@ -26,6 +44,8 @@ class Team(ABC):
     vendor: ClassVar[str]  # as people write it
     is_deal: ClassVar[bool] = False  # whether what a push makes is person and deal in one
     made: ClassVar[frozenset[str]]  # object types of which a push makes one record for each friend
+    falls_silent: ClassVar[bool] = False  # whether the vendor has a rule by which it stops its messages
+    renews: ClassVar[bool] = False  # whether the daemon comes with a refresh token
 
     def __init__(self, crm: Sandbox, account: str) -> None:
         self.account = account
@@ -35,18 +55,42 @@ class Team(ABC):
 
     @staticmethod
     @abstractmethod
-    def setup(account: str, lag: Lag) -> Setup:
-        """Say what the account is like; `lag` is by how much its reading is behind its writing."""
+    def setup(account: str, lag: Lag, courier: Courier | None = None) -> Setup:
+        """Say what the account is like; `lag` is by how much its reading is behind its writing.
+
+        `courier` carries the account's own messages; without one they go by themselves.
+        """
 
     @staticmethod
     @abstractmethod
-    def section(account: str, base_url: str) -> str:
+    def section(account: str, base_url: str, poll: str = QUICK) -> str:
         """Write the account's item of `connectors` in syncd.yaml. Its credential is in secrets/<account>."""
 
     @staticmethod
     @abstractmethod
     def secret(crm: Sandbox, account: str) -> str:
         """Give the credential that works from the start."""
+
+    @abstractmethod
+    def webhook(self) -> str:
+        """Write the section's `webhook`, by which the CRM's own messages prove themselves."""
+
+    def item(self, crm: Sandbox) -> Item:
+        """Give all that the configuration needs of the account."""
+        name = self.account
+        section = self.section(name, crm.url(name), CALM) + f"    webhook: {self.webhook()}\n"
+        more = {"webhook": PROOF, **self.more_secrets()}
+        return Item(name=name, section=section, secret=self.secret(crm, name), more=more)
+
+    @staticmethod
+    def more_secrets() -> Mapping[str, str]:
+        """Give further secrets that `section` refers to, as secrets/<account>-<key>."""
+        return {}
+
+    @property
+    def webhook_path(self) -> str:
+        """Tell where the daemon takes the CRM's messages: what follows /webhooks/."""
+        return self.account
 
     # --- what a team does all day ---
 
@@ -61,6 +105,10 @@ class Team(ABC):
     @abstractmethod
     def outcome(self, deal: str) -> Outcome | None:
         """Tell how a deal stands; None if it is in the bin."""
+
+    def label(self, stage: str) -> str:
+        """Tell what people call a stage."""
+        return self.humans.label(stage)
 
     # --- what happens besides ---
 
@@ -97,6 +145,17 @@ class Team(ABC):
     @abstractmethod
     def expired(self) -> Fault:
         """Give the fault by which a credential that was good is good no longer."""
+
+    def silence(self, seconds: float) -> str:
+        """Stop the vendor's messages as its rules do, for so many seconds at the least; say what happened.
+
+        Raises NotImplementedError unless `falls_silent`.
+        """
+        raise NotImplementedError
+
+    def refuse_renewal(self) -> Sequence[Fault]:
+        """Give the faults by which an access token ends and the refresh token is refused. Raises as `renews` says."""
+        raise NotImplementedError
 
     @abstractmethod
     def refuse_rows(self, company: str) -> Fault | None:

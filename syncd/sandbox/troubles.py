@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from syncd.sandbox.crm import Fault, lag_between
 from syncd.sandbox.scene import Scene
+from syncd.sandbox.team import Team
 
 Cure = Literal["itself", "admin", "nothing"]
 
@@ -32,6 +33,7 @@ class Trouble:
     begin: Callable[[Scene], str]
     cure: Cure = "itself"
     moment: bool = False  # it happens once, and lasts no time
+    fits: Callable[[type[Team]], bool] = lambda _: True  # whose account it can befall
 
 
 # --- calls that go wrong ---------------------------------------------------------------------------------------------
@@ -72,6 +74,12 @@ def _token_revoked(it: Scene) -> str:
     return "with the next call every credential is dead"
 
 
+def _refresh_refused(it: Scene) -> str:
+    for fault in it.team.refuse_renewal():
+        it.fault(fault)
+    return "the access token has ended and the refresh token is refused"
+
+
 def _bad_row(it: Scene) -> str:
     it.world.market.send_next_from(COMPANY)
     if fault := it.team.refuse_rows(COMPANY):
@@ -84,6 +92,32 @@ def _index_lag(it: Scene) -> str:
     it.team.set_lag(lag_between(0.0, LAG))
     it.undo.append(lambda: it.team.set_lag(None))
     return f"reading is up to {LAG:g} s behind writing"
+
+
+# --- the CRM's own messages ------------------------------------------------------------------------------------------
+
+
+def _astray(says: str, told: str, **fields: float) -> Trouble:
+    """Let the account's webhooks go astray, as these fields of `Mischief` say."""
+
+    def begin(it: Scene) -> str:
+        it.mischief(**fields)
+        return told
+
+    return Trouble(says=says, begin=begin)
+
+
+def _forged(it: Scene) -> str:
+    if (sent := it.world.courier.latest(it.account)) is None:
+        raise Impossible("the CRM has told nothing yet, so that there is nothing to forge")
+    code = it.world.courier.forge(sent)
+    if code < 400:
+        it.world.wrong.append(f"a forged webhook of {it.account} was answered with {code}")
+    return f"somebody sends a webhook in its name, and is answered {code}"
+
+
+def _stopped(it: Scene) -> str:
+    return it.team.silence(it.seconds)
 
 
 # --- what people do --------------------------------------------------------------------------------------------------
@@ -195,6 +229,12 @@ TROUBLES: Mapping[str, Trouble] = {
     "token-revoked": Trouble(
         says="Every credential of the account is dead, for good.", begin=_token_revoked, cure="nothing", moment=True
     ),
+    "refresh-refused": Trouble(
+        says="The refresh token is refused when the access token ends; afterwards resume the connector.",
+        begin=_refresh_refused,
+        cure="admin",
+        fits=lambda team: team.renews,
+    ),
     "scope-missing": _calls(
         "The credential lacks a permission; afterwards resume the connector.",
         "a permission is missing",
@@ -207,6 +247,22 @@ TROUBLES: Mapping[str, Trouble] = {
         cure="admin",
     ),
     "index-lag": Trouble(says="Reading is up to 8 s behind writing.", begin=_index_lag),
+    "webhooks-lost": _astray("The CRM's own webhooks get lost.", "webhooks get lost", losses=1.0),
+    "webhooks-doubled": _astray("The CRM's own webhooks come twice.", "webhooks come twice", doubles=1.0),
+    "webhooks-late": _astray(
+        "Half of the CRM's own webhooks come three seconds late.",
+        "webhooks overtake each other",
+        disorder=0.5,
+        seconds=3.0,
+    ),
+    "webhook-forged": Trouble(
+        says="Somebody who knows everything but the secret sends a webhook.", begin=_forged, moment=True
+    ),
+    "webhooks-stop": Trouble(
+        says="The vendor stops its webhooks: Pipedrive bans ours, Zoho's channel runs out.",
+        begin=_stopped,
+        fits=lambda team: team.falls_silent,
+    ),
     "merge": Trouble(says="Sales merges a friend's record with a stranger's.", begin=_merge, moment=True),
     "delete": Trouble(says="Sales deletes a friend's deal.", begin=_delete, moment=True),
     "restore": Trouble(says="Sales restores the deal that was deleted first.", begin=_restore, moment=True),

@@ -21,7 +21,7 @@ from syncd.flow.capture import Invitation, capture, enrol
 from syncd.flow.opening import open_app
 from syncd.sandbox import daemon, place
 from syncd.sandbox.client import Client
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, CrmModel, Fault, Sandbox
+from syncd.sandbox.crm import NO_LIMITS, CrmModel, Fault, HubSpotSetup, Sandbox
 from syncd.sandbox.daemon import Daemon
 from syncd.sandbox.place import CAMPAIGN, CONNECTOR, Place
 from syncd.store import books, referrals
@@ -187,7 +187,7 @@ class Installation:
 def installed(waiting: Waiting, folder: Path) -> Iterator[Installation]:
     """Give a copy of the waiting leads with a new CRM; whatever still runs in the end is ended."""
     shutil.copytree(waiting.there.folder, folder)
-    account = AccountSetup(limits=NO_LIMITS)
+    account = HubSpotSetup(limits=NO_LIMITS)
     with Sandbox(now=lambda: datetime.now(UTC), accounts=[account]) as crm:
         there = Place(folder=folder, config=folder / "syncd.yaml", key=waiting.there.key)
         _rewrite(there.config, {NOWHERE: crm.url(), "every: 1s": "every: 3s", "sweep: 5s": "sweep: 1m"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Org, SalesforceSetup, Sandbox
+from syncd.sandbox.crm import NO_LIMITS, HubSpotSetup, Org, SalesforceSetup, Sandbox
 from tests.sandbox.crm_client import Client, Clock
 from tests.sandbox.sf_client import SfClient
 
@@ -18,7 +18,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def crm(clock: Clock) -> Iterator[Sandbox]:
-    accounts = [AccountSetup(limits=NO_LIMITS), AccountSetup(name="hubspot-2", limits=NO_LIMITS)]
+    accounts = [HubSpotSetup(limits=NO_LIMITS), HubSpotSetup(name="hubspot-2", limits=NO_LIMITS)]
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=accounts) as sandbox:
         yield sandbox
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Fault, OAuthApp, Sandbox
+from syncd.sandbox.crm import NO_LIMITS, Fault, HubSpotSetup, OAuthApp, Sandbox
 from syncd.sandbox.crm.hubspot import HubSpot
 from syncd.sandbox.crm.listener import MOST_CONNECTIONS
 from tests.sandbox.crm_client import BEGINNING, Client, Clock
@@ -147,7 +147,7 @@ def test_a_missing_scope_is_named(crm: Sandbox, client: Client) -> None:
 @pytest.fixture
 def oauth(clock: Clock) -> Iterator[Sandbox]:
     app = OAuthApp(client_id="id", client_secret="secret", refresh_token="refresh", rotates=True)
-    with Sandbox(now=clock.now, clock=clock.seconds, accounts=[AccountSetup(app=app, limits=NO_LIMITS)]) as sandbox:
+    with Sandbox(now=clock.now, clock=clock.seconds, accounts=[HubSpotSetup(app=app, limits=NO_LIMITS)]) as sandbox:
         yield sandbox
 
 
@@ -250,7 +250,7 @@ def test_the_nth_call_fails_alone(crm: Sandbox, client: Client) -> None:
 
 def test_the_same_seed_brings_the_same_trouble_and_the_same_answers(clock: Clock) -> None:
     def run(seed: int) -> tuple[list[int], list[str]]:
-        with Sandbox(now=clock.now, clock=clock.seconds, seed=seed, accounts=[AccountSetup(limits=NO_LIMITS)]) as crm:
+        with Sandbox(now=clock.now, clock=clock.seconds, seed=seed, accounts=[HubSpotSetup(limits=NO_LIMITS)]) as crm:
             crm.faults.add(Fault(action="status", code=500, probability=0.5))
             client = Client(crm)
             answers = [

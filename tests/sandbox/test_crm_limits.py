@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from syncd.sandbox.crm import AccountSetup, Limits, Sandbox
+from syncd.sandbox.crm import HubSpotSetup, Limits, Sandbox
 from tests.sandbox.crm_client import Client, Clock
 
 
 @pytest.fixture
 def tight(clock: Clock) -> Any:
-    setup = AccountSetup(limits=Limits(burst=3, search=2, daily=7))
+    setup = HubSpotSetup(limits=Limits(burst=3, search=2, daily=7))
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=[setup]) as sandbox:
         yield sandbox
 

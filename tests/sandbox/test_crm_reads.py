@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, CrmModel, Sandbox, lag_between
+from syncd.sandbox.crm import NO_LIMITS, CrmModel, HubSpotSetup, Sandbox, lag_between
 from tests.sandbox.crm_client import Client, Clock, where
 
 DEALS = "/crm/objects/2026-09/deals"
@@ -155,7 +155,7 @@ SALE = {"dealname": "x", "dealstage": "contractsent"}
 
 
 def test_search_shows_an_older_state_while_the_index_lags_and_a_new_record_not_at_all(clock: Clock) -> None:
-    setup = AccountSetup(lag=lag_between(5, 5), limits=NO_LIMITS)
+    setup = HubSpotSetup(lag=lag_between(5, 5), limits=NO_LIMITS)
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=[setup]) as crm:
         client = Client(crm)
         deal = client.deal("r1")
@@ -312,7 +312,7 @@ def test_properties_say_which_are_unique(clock: Clock, client: Client) -> None:
     listed = client.call("GET", "/crm/properties/2026-09/contacts").json()["results"]
 
     assert {it["name"] for it in listed if it["hasUniqueValue"]} == {"email", "referral_id"}
-    setup = AccountSetup(referral_property=False, limits=NO_LIMITS)
+    setup = HubSpotSetup(referral_property=False, limits=NO_LIMITS)
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=[setup]) as bare:
         answer = Client(bare).call("GET", "/crm/properties/2026-09/contacts/referral_id")
         assert (answer.status_code, answer.json()["category"]) == (404, "OBJECT_NOT_FOUND")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, Required, Sandbox
+from syncd.sandbox.crm import NO_LIMITS, HubSpotSetup, Required, Sandbox
 from tests.sandbox.crm_client import Client, Clock
 
 CONTACTS, DEALS = "/crm/objects/2026-09/contacts", "/crm/objects/2026-09/deals"
@@ -69,7 +69,7 @@ def test_an_upsert_by_email_is_all_or_nothing_even_with_trace_ids(client: Client
 
 
 def test_a_partial_success_can_be_a_200_so_that_clients_read_the_body(clock: Clock) -> None:
-    setup = AccountSetup(partial_status=200, limits=NO_LIMITS)
+    setup = HubSpotSetup(partial_status=200, limits=NO_LIMITS)
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=[setup]) as crm:
         answer = Client(crm).upsert("contacts", {"id": "r1", "firstname": "A"}, {"id": "r2", "nonsense": "B"})
 
@@ -156,7 +156,7 @@ def test_an_upsert_by_a_property_that_is_not_unique_is_refused(clock: Clock, cli
 
     assert answer.status_code == 400
     assert "by non-unique property" in answer.json()["message"]
-    setup = AccountSetup(unique=False, limits=NO_LIMITS)
+    setup = HubSpotSetup(unique=False, limits=NO_LIMITS)
     with Sandbox(now=clock.now, clock=clock.seconds, accounts=[setup]) as plain:
         assert Client(plain).upsert("contacts", {"id": "r1"}).status_code == 400
 

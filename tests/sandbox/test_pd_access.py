@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -96,13 +97,69 @@ def test_an_app_may_do_what_it_was_granted(clock: Clock) -> None:
         assert refusal(call(crm, "/api/v2/persons", Authorization=bearer)) == (403, "Scope and URL mismatch")
 
 
+BACK = "http://127.0.0.1:1/back"
+
+
+def consent(crm: Sandbox, **given: str) -> dict[str, str]:
+    """Send an admin's browser to the page of consent; tell with what it is led back."""
+    query = {"client_id": APP.client_id, "redirect_uri": BACK, "state": "s", **given}
+    answer = requests.get(f"{crm.url('pipedrive')}/oauth/authorize", params=query, timeout=5, allow_redirects=False)
+    assert answer.headers["Location"].startswith(f"{BACK}?")
+    return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+
+
+def exchanged(crm: Sandbox, code: str, back: str = BACK) -> requests.Response:
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+    auth = (APP.client_id, APP.client_secret)
+    return requests.post(f"{crm.url('pipedrive')}/oauth/token", data=form, auth=auth, timeout=5)
+
+
+def test_an_admin_who_consents_gives_the_app_a_code_that_is_good_once(world: World) -> None:
+    crm, _, _ = world
+    led = consent(crm)
+
+    grant, again = exchanged(crm, led["code"]), exchanged(crm, led["code"])
+
+    assert (led["state"], grant.json()["refresh_token"]) == ("s", "refresh-1")
+    assert call(crm, Authorization=f"Bearer {grant.json()['access_token']}").status_code == 200
+    assert (again.status_code, again.json()["message"]) == (400, "Invalid grant: authorization code is invalid")
+
+
+def test_a_code_is_good_for_five_minutes_and_where_it_was_sent(world: World, clock: Clock) -> None:
+    crm, _, _ = world
+    elsewhere = exchanged(crm, consent(crm)["code"], "http://127.0.0.1:2/back")
+    code = consent(crm)["code"]
+    clock.move(300)
+
+    assert (elsewhere.status_code, exchanged(crm, code).status_code) == (400, 400)
+
+
+def test_an_admin_may_refuse(world: World) -> None:
+    crm, _, _ = world
+    dialect(crm).tokens.consents = False
+
+    assert consent(crm) == {"error": "access_denied", "state": "s"}
+
+
+@pytest.mark.parametrize("wrong", [{"client_id": "nobody"}, {"redirect_uri": "https://example.com/back"}])
+def test_nobody_is_led_to_a_strange_app_or_off_this_machine(world: World, wrong: dict[str, str]) -> None:
+    crm, _, _ = world
+    query = {"client_id": APP.client_id, "redirect_uri": BACK, "state": "s", **wrong}
+    answer = requests.get(f"{crm.url('pipedrive')}/oauth/authorize", params=query, timeout=5, allow_redirects=False)
+
+    assert answer.status_code in {400, 401}
+    assert "Location" not in answer.headers
+
+
 def test_credentials_expire_and_die_on_demand(world: World) -> None:
     crm, pd, _ = world
     crm.faults.add(Fault(action="token_expire", times=1))
 
     assert [pd.get("/v1/users/me").status_code for _ in range(2)] == [401, 401]
     dialect(crm).revoke()
-    assert refreshed(crm).status_code == 401
+    assert (refreshed(crm).status_code, refreshed(crm).json()["error"]) == (400, "invalid_grant")
+    exchanged(crm, consent(crm)["code"])
+    assert refreshed(crm).status_code == 200
 
 
 # --- limits ---

@@ -306,3 +306,15 @@ def test_a_changelog_has_pages(pd: PdClient, company: Company) -> None:
     rest = pd.data(f"/v1/deals/{deal}/changelog", limit=2, cursor=first["additional_data"]["next_cursor"])
 
     assert [it["new_value"] for it in [*first["data"], *rest]] == ["3.0", "2.0", "1.0"]
+
+
+def test_persons_tell_on_demand_how_many_deals_they_have(pd: PdClient, company: Company) -> None:
+    person = pd.person("r1")
+    for status in ("open", "won", "lost"):
+        company.move(str(pd.deal(status, person_id=person)), status if status != "open" else "2")
+    pd.deal("of nobody")
+
+    [shown] = pd.data("/api/v2/persons", include_fields="open_deals_count,closed_deals_count")
+
+    assert (shown["open_deals_count"], shown["closed_deals_count"]) == (1, 2)
+    assert "open_deals_count" not in pd.data("/api/v2/persons")[0]

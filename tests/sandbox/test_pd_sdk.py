@@ -78,7 +78,7 @@ def test_the_sdk_raises_what_is_json_and_takes_a_page_for_data(clock: Clock) -> 
         with pytest.raises(errors.TooManyRequestsError):
             api.users.get_me()
 
-        assert api.users.get_me() == "", "Cloudflare's answer, of which this client makes a text"
+        assert str(api.users.get_me()).startswith("<!doctype html>"), "Cloudflare's page, which this client hands on"
         clock.move(400)
         crm.faults.add(Fault(action="html", code=502, times=1))
         assert "<p>" in api.users.get_me()

@@ -155,6 +155,7 @@ def test_ten_first_failures_are_a_ban_of_half_an_hour_in_which_events_are_lost(w
     for _ in range(10):
         world.pd.deal("r1")
     failed = world.told()
+    banned = world.pd.data("/v1/webhooks")[0]["is_active"]
     world.code = 200
     clock.move(1_799)
     world.pd.deal("lost")
@@ -163,6 +164,7 @@ def test_ten_first_failures_are_a_ban_of_half_an_hour_in_which_events_are_lost(w
     world.pd.deal("r2")
 
     assert (len(failed), lost, len(world.told())) == (10, [], 1)
+    assert (banned, world.pd.data("/v1/webhooks")[0]["is_active"]) == (0, 1)
 
 
 def test_three_days_without_a_success_remove_the_webhook(world: World, clock: Clock) -> None:

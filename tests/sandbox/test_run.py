@@ -26,6 +26,7 @@ from syncd.sandbox.tally import Goal, Tally
 from syncd.sandbox.team import teams, usable
 
 NOON = "2026-03-02T12:00:05Z"
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def line(what: str, *, cause: str = "poll:hubspot", referral: str | None = "ref_1", **more: Any) -> dict[str, Any]:
@@ -89,19 +90,34 @@ def test_a_mask_shows_a_first_name_and_no_more() -> None:
     assert people.masked("mei.tanaka.7@example.com") == "mei@…"
 
 
+FOUR = ("hubspot", "pipedrive", "salesforce", "zoho")
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_of_ten_friends_some_are_won_some_buy_some_are_lost_and_one_win_is_reopened(seed: int) -> None:
-    fates = [sales.fate(seed, number) for number in range(1, 11)]
+def test_of_ten_friends_of_a_crm_some_are_won_some_buy_some_are_lost_and_one_win_is_reopened(seed: int) -> None:
+    fates = [sales.fate(seed, number, ["hubspot"]) for number in range(1, 11)]
 
     assert sorted(fates) == sorted([*4 * ["won"], *3 * ["shop"], "won_by_hand", "reopened", "lost"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("deck", [sales.PLAIN, sales.MIXED])
+def test_of_six_friends_in_each_of_four_crms_three_win_there_half_of_them_unheard(seed: int, deck: sales.Deck) -> None:
+    for account in FOUR:
+        mine = [n for n in range(1, 25) if sales.worked_in(seed, n, FOUR) == account]
+        wins = sum("won" in sales.fate(seed, n, FOUR, deck) for n in mine)
+
+        assert len(mine) == 6
+        assert wins >= 3
+        assert {sales.is_unheard(seed, account, win) for win in (1, 2)} == {True, False}
 
 
 def test_a_plan_ends_as_its_fate_says_and_is_the_same_each_time() -> None:
     ends = {"won": "won", "won_by_hand": "won", "reopened": "lost", "lost": "lost"}
     for number in range(1, 41):
-        plan, fate = sales.plan(9, number), sales.fate(9, number)
+        plan, fate = sales.plan(9, number, FOUR), sales.fate(9, number, FOUR)
 
-        assert plan == sales.plan(9, number)
+        assert plan == sales.plan(9, number, FOUR)
         last = plan[-1]
         if isinstance(last, Purchase):
             assert fate == "shop"
@@ -111,7 +127,7 @@ def test_a_plan_ends_as_its_fate_says_and_is_the_same_each_time() -> None:
 
 
 def test_a_quiet_sandbox_has_neither_deals_opened_by_hand_nor_deals_reopened() -> None:
-    assert {sales.fate(1, number, sales.PLAIN) for number in range(1, 31)} == {"won", "lost", "shop"}
+    assert {sales.fate(1, number, FOUR, sales.PLAIN) for number in range(1, 41)} == {"won", "lost", "shop"}
 
 
 def test_each_crm_gets_its_share_of_the_friends_by_the_seed() -> None:
@@ -176,6 +192,16 @@ def test_a_purchase_names_the_sender() -> None:
     told = story().tell(line("qualified", cause="webhook:shop", via="webhook"))
 
     assert told == "12:00:05 QUALIFIED  REF-0001  bought in the shop  (webhook shop)"
+
+
+def test_a_win_of_which_the_crm_told_by_itself_is_told_like_one_that_was_polled() -> None:
+    it = story(several=True)
+    it.tell(line("stage", after="appointmentscheduled"))
+    it.tell(line("stage", cause="webhook:hubspot", before="appointmentscheduled", after="closedwon"))
+
+    told = it.tell(line("qualified", cause="webhook:hubspot", via="stage"))
+
+    assert told == "12:00:05 QUALIFIED  REF-0001  Closed Won  (webhook hubspot)"
 
 
 def test_the_first_stage_is_no_news_but_a_second_deal_is() -> None:
@@ -252,6 +278,15 @@ def test_from_four_on_the_shop_and_the_poll_of_each_crm_must_have_been_seen() ->
     assert goal.missing(qualified(poll=3, webhook=1), ["hubspot", "zoho"]) == "nobody qualified by poll of zoho"
 
 
+def test_from_five_a_crm_on_each_that_tells_by_itself_must_have_told_of_one() -> None:
+    told = qualified(poll=4, webhook=1)
+
+    assert Goal.parse("qualified=5").missing(told, ["hubspot"], ["hubspot"]) == "nobody qualified by webhook of hubspot"
+    assert Goal.parse("qualified=4").missing(told, ["hubspot"], ["hubspot"]) == ""
+    told.add(line("qualified", cause="webhook:hubspot", referral="ref_9"))
+    assert Goal.parse("qualified=5").missing(told, ["hubspot"], ["hubspot"]) == ""
+
+
 def test_a_win_that_is_reopened_no_longer_counts() -> None:
     tally = tally_of(line("qualified"), line("unqualified"))
 
@@ -277,7 +312,7 @@ def test_a_lead_that_was_pushed_twice_to_one_crm_is_found_and_one_that_is_in_two
 def market() -> Iterator[Market]:
     """A market whose CRM is empty, and whose daemon is not there."""
     kind = teams()["hubspot"]
-    with Sandbox(now=lambda: datetime(2026, 3, 2, tzinfo=UTC), accounts=[kind.setup("hubspot", no_lag)]) as crm:
+    with Sandbox(now=lambda: NOW, accounts=[kind.setup("hubspot", no_lag)]) as crm:
         client = Client(url="http://127.0.0.1:1", token="none", key=b"none")
         yield Market(seed=7, client=client, teams={"hubspot": kind(crm, "hubspot")}, story=story())
 
@@ -325,7 +360,7 @@ def test_a_lead_that_is_in_the_crm_twice_is_found(market: Market) -> None:
 
     assert checks.faults(tally_of(*ARRIVED), market, status()) == ["ref_1 is in hubspot as 2 deals"]
     told = checks.summary(tally_of(*ARRIVED), ["hubspot"], ["ref_1 is in hubspot as 2 deals"], balanced=True)
-    assert told[1] == "hubspot    1 leads, each once: no; wins by poll 0, sweep 0"
+    assert told[1] == "hubspot    1 leads, each once: no; wins by poll 0, sweep 0, webhook 0"
 
 
 def test_what_was_not_pushed_a_ledger_that_does_not_balance_and_dead_letters_are_found(market: Market) -> None:
@@ -389,10 +424,17 @@ def test_where_somebody_else_decides_too_nothing_is_said_of_what_is_true(market:
 
 
 def test_the_summary_says_how_many_came_by_which_way() -> None:
-    lines = checks.summary(qualified(poll=3, webhook=2), ["hubspot"], [], balanced=True)
+    tally = qualified(poll=3, webhook=2)
+    tally.add(line("qualified", cause="webhook:hubspot", referral="ref_9"))
+    tally.took("hubspot", 0.42)
+    tally.took("hubspot", 2.51)
 
-    assert lines[1] == "hubspot    0 leads, each once: yes; wins by poll 3, sweep 0"
-    assert lines[2] == "qualified  5: by poll 3, sweep 0, webhook 2"
+    lines = checks.summary(tally, ["hubspot"], [], balanced=True)
+
+    assert lines[1] == (
+        "hubspot    0 leads, each once: yes; wins by poll 3, sweep 0, webhook 1 after 0.4 to 2.5 s, within 2 s: 1 of 2"
+    )
+    assert lines[2] == "qualified  6: by poll 3, sweep 0, webhook 1, the shop's webhook 2"
     assert lines[3].endswith("ledger balanced: yes")
 
 
@@ -417,15 +459,16 @@ def test_secrets_are_for_their_owner_alone_and_not_in_the_yaml(tmp_path: Path) -
 
 
 def test_the_configuration_names_every_crm_of_the_campaign(tmp_path: Path) -> None:
-    items = [
-        place.Item(name=name, section=team.section(name, f"http://127.0.0.1:1/{name}"), secret="a-secret")
-        for name, team in teams().items()
-    ]
-    there = place.furnish(tmp_path / "new", items, port=0)
+    kinds = teams()
+    with Sandbox(now=lambda: NOW, accounts=[it.setup(name, no_lag) for name, it in kinds.items()]) as crms:
+        there = place.furnish(tmp_path / "new", [it(crms, name).item(crms) for name, it in kinds.items()], port=4711)
 
     config = load(there.config, env={}, connector_types=registry.find)
 
     assert [it.name for it in config.connectors] == sorted(teams())
+    assert all(it.webhook for it in config.connectors)
+    assert config.server.public_url == "http://127.0.0.1:4711"
+    assert config.secrets is not None
     assert list(config.campaigns["sandbox"].connectors) == sorted(teams())
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
+from threading import RLock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +20,14 @@ from syncd.sandbox.chaos import DECK, FIRST, Chaos
 from syncd.sandbox.client import Client
 from syncd.sandbox.clock import Clock
 from syncd.sandbox.control import Controls, NotFound, Refused, ask, locate, publish
-from syncd.sandbox.crm import CrmModel, Org, Sandbox, no_lag
+from syncd.sandbox.courier import PROOF, Courier, Sent, forged
+from syncd.sandbox.crm import Company, CrmModel, Org, Sandbox, ZohoOrg, no_lag
+from syncd.sandbox.crm.hooks import Mischief
+from syncd.sandbox.crm.pipedrive import REFERRAL_ID, values
+from syncd.sandbox.crm.pipedrive.schema import Kind
 from syncd.sandbox.desk import Desk
 from syncd.sandbox.market import Case, Market
+from syncd.sandbox.sales import Move
 from syncd.sandbox.scene import World
 from syncd.sandbox.story import Story
 from syncd.sandbox.tally import Tally
@@ -29,6 +37,19 @@ from syncd.sandbox.troubles import COMPANY, TROUBLES, Impossible
 ACCOUNTS = sorted(teams())
 
 
+@dataclass(kw_only=True)
+class Deaf(Courier):
+    """Carries one message for every account, and is answered always the same."""
+
+    code: int
+
+    def latest(self, account: str) -> Sent:
+        return Sent(at=datetime.now(UTC), account=account, url="http://127.0.0.1:1/", headers={}, body=b"")
+
+    def forge(self, sent: Sent) -> int:
+        return self.code
+
+
 class Hours:
     """A monotonic clock that is turned by hand."""
 
@@ -36,6 +57,40 @@ class Hours:
 
     def __call__(self) -> float:
         return self.now
+
+
+def into_hubspot(crm: Sandbox, account: str, referral: str) -> tuple[str, str]:
+    model = crm.model(account, CrmModel)
+    contact = model.write("contacts", None, {"referral_id": referral, "email": f"{referral}@example.com"})
+    values = {"referral_id": referral, "dealname": "A deal", "dealstage": "appointmentscheduled"}
+    deal = model.write("deals", None, values)
+    model.link(contact, deal)
+    return contact.id, deal.id
+
+
+def into_salesforce(crm: Sandbox, account: str, referral: str) -> tuple[str, str]:
+    org = crm.model(account, Org)
+    lead: dict[str, Any] = {"LastName": "Berg", "Company": "Alder Works", "Referral_Id__c": referral}
+    id_ = org.save("Lead", None, lead, org.commit()).id
+    return id_, id_
+
+
+def into_pipedrive(crm: Sandbox, account: str, referral: str) -> tuple[str, str]:
+    company = crm.model(account, Company)
+    kinds: list[Kind] = ["person", "lead"]
+    person, lead = ({company.schema.key(kind, REFERRAL_ID): referral} for kind in kinds)
+    made = company.write("person", None, values.read("person", {"name": "Anna Berg"}), person)
+    given = values.read("lead", {"title": "A lead", "person_id": int(made.id)})
+    return made.id, company.write("lead", None, given, lead, source="api").id
+
+
+def into_zoho(crm: Sandbox, account: str, referral: str) -> tuple[str, str]:
+    org = crm.model(account, ZohoOrg)
+    id_ = org.create("Leads", Last_Name="Berg", Company="Alder Works", Referral_ID=referral)
+    return id_, id_
+
+
+PUSHED = {"hubspot": into_hubspot, "pipedrive": into_pipedrive, "salesforce": into_salesforce, "zoho": into_zoho}
 
 
 @dataclass(kw_only=True)
@@ -53,17 +108,7 @@ class Place:
 
     def case(self, account: str, referral: str = "ref_1") -> Case:
         """Put a lead into a CRM as a push does, and let sales work it."""
-        if account == "hubspot":
-            model = self.crm.model(account, CrmModel)
-            contact = model.write("contacts", None, {"referral_id": referral, "email": f"{referral}@example.com"})
-            values = {"referral_id": referral, "dealname": "A deal", "dealstage": "appointmentscheduled"}
-            deal = model.write("deals", None, values)
-            model.link(contact, deal)
-            person, deal_id = contact.id, deal.id
-        else:
-            org = self.crm.model(account, Org)
-            lead: dict[str, Any] = {"LastName": "Berg", "Company": "Alder Works", "Referral_Id__c": referral}
-            person = deal_id = org.save("Lead", None, lead, org.commit()).id
+        person, deal_id = PUSHED[account](self.crm, account, referral)
         case = Case(referral=referral, account=account, person=person, deals=[deal_id], plan=iter(()))
         self.market.cases[referral] = case
         return case
@@ -77,14 +122,20 @@ def at() -> Iterator[Place]:
         story = Story(label=lambda _, stage: stage, milestones={})
         client = Client(url="http://127.0.0.1:1", token="none", key=b"none")
         sales = {name: team(crm, name) for name, team in teams().items()}
-        market = Market(seed=1, client=client, teams=sales, story=story)
-        world = World(crms=crm, clock=clock, market=market, people_time=lambda: 0.0, rng=Random(1))
+        mischief = {name: crm.mischief(name) for name in sales}
+        market = Market(seed=1, client=client, teams=sales, story=story, mischief=mischief)
+        world = World(
+            crms=crm, clock=clock, market=market, people_time=lambda: 0.0, rng=Random(1), courier=Deaf(code=401)
+        )
         yield Place(crm=crm, desk=Desk(world=world, monotonic=hours), hours=hours)
 
 
-@pytest.mark.parametrize("account", ACCOUNTS)
-@pytest.mark.parametrize("name", TROUBLES)
+@pytest.mark.parametrize(
+    ("name", "account"),
+    [(name, account) for name, it in TROUBLES.items() for account, team in teams().items() if it.fits(team)],
+)
 def test_every_trouble_can_befall_every_crm_and_leaves_no_fault_behind(at: Place, name: str, account: str) -> None:
+    before = replace(at.market.mischief[account])
     won, deleted = at.case(account, "ref_2"), at.case(account, "ref_3")
     at.case(account)
     won.deals[-1] = at.team(account).move(won.deals[-1], "won")
@@ -99,18 +150,82 @@ def test_every_trouble_can_befall_every_crm_and_leaves_no_fault_behind(at: Place
     at.hours.now = 20.0
     assert [it.name for it in at.desk.tick()] == ([] if TROUBLES[name].moment else [name])
     assert at.desk.going() == []
+    assert at.market.mischief[account] == before
+    assert at.desk.world.wrong == []
     if name != "token-revoked":  # which waits for the next call
         assert at.crm.faults.listed() == []
+
+
+def test_a_trouble_that_a_vendor_does_not_have_is_impossible_there(at: Place) -> None:
+    with pytest.raises(Impossible, match="Salesforce has no such trouble"):
+        at.desk.begin("webhooks-stop", "salesforce", 20)
+
+
+def test_a_forged_webhook_that_the_daemon_takes_is_a_fault(at: Place) -> None:
+    assert at.desk.begin("webhook-forged", "hubspot", 1).endswith("answered 401")
+    at.desk.world.courier.code = 200  # type: ignore[attr-defined]
+    at.desk.begin("webhook-forged", "hubspot", 1)
+
+    assert at.desk.world.wrong == ["a forged webhook of hubspot was answered with 200"]
+
+
+def test_a_forgery_has_neither_the_secret_nor_what_it_has_signed() -> None:
+    body = b'{"token": "' + PROOF.encode() + b'"}'
+    sent = Sent(
+        at=datetime.now(UTC),
+        account="zoho",
+        url=f"http://127.0.0.1:1/webhooks/zoho/{PROOF}",
+        headers={"Authorization": "Basic eDp5", "X-HubSpot-Signature-v3": "abc"},
+        body=body,
+    )
+
+    forgery = forged(sent)
+
+    assert PROOF not in forgery.url
+    assert PROOF.encode() not in forgery.body
+    assert "Authorization" not in forgery.headers
+    assert forgery.body != body.replace(PROOF.encode(), b"")
+
+
+def test_of_each_two_wins_the_message_of_one_gets_lost_and_of_other_moves_none(at: Place) -> None:
+    heard, mischief = list[float](), Mischief()
+
+    def move(deal: str, *_: object) -> str:
+        heard.append(mischief.losses)
+        return deal
+
+    crm: Any = SimpleNamespace(humans=SimpleNamespace(lock=RLock()), move=move)
+    at.market.teams, at.market.mischief = {"zoho": crm}, {"zoho": mischief}
+    case = Case(referral="ref_1", account="zoho", person="1", deals=["1"], plan=iter(()))
+
+    for step in (*4 * [Move(after=0.0, to="won")], Move(after=0.0, to="lost")):
+        at.market._do(step, case, datetime.now(UTC))
+
+    assert sorted(heard[:4]) == [0.0, 0.0, 1.0, 1.0]
+    assert heard[:2] == heard[2:4]
+    assert heard[4] == 0.0
+    assert mischief.losses == 0.0
+
+
+def test_the_first_message_that_names_a_record_is_found_by_the_time_of_the_win() -> None:
+    courier = Deaf(code=200)
+    since = datetime.now(UTC)
+    for seconds, body in ((-1, b'{"id": 12}'), (1, b'{"id": 120}'), (2, b'{"id": 12}'), (3, b'{"id": 12}')):
+        sent = Sent(at=since + timedelta(seconds=seconds), account="zoho", url="", headers={}, body=body)
+        courier._sent.append(sent)
+
+    assert courier.first("zoho", {"12", "13"}, since) == since + timedelta(seconds=2)
+    assert courier.first("hubspot", {"12"}, since) is None
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_what_goes_wrong_in_one_account_leaves_the_others_alone(at: Place, account: str) -> None:
     for name, it in TROUBLES.items():
-        if not it.moment:
+        if not it.moment and it.fits(type(at.team(account))):
             at.desk.begin(name, account, 20)
 
-    assert [at.crm.faults.pick(other, "POST", "/x") for other in ACCOUNTS if other != account] == [None]
-    assert at.crm.faults.pick(account, "POST", "/services/data/v66.0") is not None
+    assert [at.crm.faults.pick(other, "POST", "/x") for other in ACCOUNTS if other != account] == 3 * [None]
+    assert at.crm.faults.pick(account, "POST", "/anything") is not None
 
 
 def test_clear_ends_everything_at_once(at: Place) -> None:
@@ -205,7 +320,7 @@ def test_the_crms_clock_only_ever_goes_ahead() -> None:
     ("name", "account", "seconds", "told"),
     [
         ("plague", "hubspot", 1, "there is no trouble 'plague'; there are drop-before"),
-        ("hang", "zoho", 1, "there is no account 'zoho'; there are hubspot, salesforce"),
+        ("hang", "abacus", 1, "there is no account 'abacus'; there are hubspot, pipedrive, salesforce, zoho"),
         ("hang", "hubspot", 0, "lasts more than 0"),
         ("hang", "hubspot", 601, "at most 600"),
     ],
@@ -232,10 +347,10 @@ def test_a_running_sandbox_is_asked_for_a_trouble_in_one_account_or_in_all(at: P
     all_ = ask(url, "POST", {"name": "garbage"})
 
     assert one == {"did": ["hubspot: calls are taken and not answered"]}
-    assert all_["did"] == ["hubspot: answers are garbage", "salesforce: answers are garbage"]
+    assert all_["did"] == [f"{name}: answers are garbage" for name in ACCOUNTS]
     going = [(it["name"], it["account"]) for it in ask(url, "GET")["going"]]
-    assert going == [("hang", "hubspot"), ("garbage", "hubspot"), ("garbage", "salesforce")]
-    assert ask(url, "DELETE")["ended"] == ["hang", "garbage", "garbage"]
+    assert going == [("hang", "hubspot"), *(("garbage", name) for name in ACCOUNTS)]
+    assert ask(url, "DELETE")["ended"] == ["hang", *4 * ["garbage"]]
     assert ask(url, "GET")["going"] == []
 
 
@@ -248,7 +363,7 @@ def test_the_control_api_of_the_crms_is_still_there(url: str) -> None:
     [
         ({"name": "reopen"}, "no deal is won"),
         ({"name": "plague"}, "there is no trouble"),
-        ({"name": "hang", "account": "zoho"}, "there is no account"),
+        ({"name": "hang", "account": "abacus"}, "there is no account"),
         ({"name": "hang", "seconds": "long"}, "seconds is a number"),
         ({"name": "hang", "when": "now"}, "a trouble is an object"),
         (["hang"], "a trouble is an object"),

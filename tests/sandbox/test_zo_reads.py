@@ -195,6 +195,7 @@ def test_queries_lists_and_searches_lag_and_reading_by_id_does_not(clock: Clock)
         early = [zo.call("GET", path).status_code for path in paths]
         assert (early, zo.rows("select id from Leads where id is not null")) == ([204, 204], [])
         assert zo.call("GET", f"/Leads/{lead}").status_code == 200
+        assert names(zo.call("GET", f"/Leads?ids={lead}&fields=Referral_ID")) == ["r1"]
         assert zo.upsert("Leads", person("r1")).json()["data"][0]["action"] == "update"
         clock.move(5)
         assert [zo.call("GET", path).status_code for path in paths] == [200, 200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -43,6 +44,59 @@ def test_a_grant_code_works_once_and_for_three_minutes(zo: ZoClient, clock: Cloc
     with opened(clock) as late:
         clock.move(180)
         assert late.login(grant_type="authorization_code", code="1000.sandbox.code").json() == {"error": "invalid_code"}
+
+
+BACK = "http://127.0.0.1:1/back"
+
+
+def consent(zo: ZoClient, **given: str) -> dict[str, str]:
+    """Send an admin's browser to the page of consent; tell with what it is led back."""
+    query = {"client_id": "1000.SANDBOX", "redirect_uri": BACK, "response_type": "code", "state": "s"}
+    query |= {"scope": "ZohoCRM.coql.READ", "access_type": "offline", "prompt": "consent", **given}
+    answer = requests.get(f"{zo.base}/oauth/v2/auth", params=query, timeout=5, allow_redirects=False)
+    assert answer.headers["Location"].startswith(f"{BACK}?")
+    return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+
+
+def test_an_admin_who_consents_gives_a_code_and_says_where_the_account_lives(zo: ZoClient) -> None:
+    led = consent(zo)
+
+    first, again = (
+        zo.login(grant_type="authorization_code", code=led["code"], redirect_uri=BACK).json() for _ in range(2)
+    )
+
+    assert (led["state"], led["accounts-server"]) == ("s", zo.base)
+    assert first["refresh_token"] == "1000.sandbox.refresh"
+    assert again == {"error": "invalid_code"}
+
+
+def test_a_code_without_offline_access_gives_no_refresh_token(zo: ZoClient) -> None:
+    code = consent(zo, access_type="online")["code"]
+
+    assert "refresh_token" not in zo.login(grant_type="authorization_code", code=code, redirect_uri=BACK).json()
+
+
+def test_a_code_is_good_only_where_it_was_sent(zo: ZoClient) -> None:
+    code = consent(zo)["code"]
+
+    assert zo.login(grant_type="authorization_code", code=code).json() == {"error": "invalid_code"}
+
+
+def test_an_admin_may_refuse(zo: ZoClient) -> None:
+    zo.account.tokens.consents = False
+
+    assert consent(zo) == {"error": "access_denied", "state": "s"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"client_id": "nobody"}, {"redirect_uri": "https://example.com/back"}, {"response_type": "token"}]
+)
+def test_nobody_is_led_to_a_strange_client_or_off_this_machine(zo: ZoClient, wrong: dict[str, str]) -> None:
+    query = {"client_id": "1000.SANDBOX", "redirect_uri": BACK, "response_type": "code", "scope": "x", **wrong}
+    answer = requests.get(f"{zo.base}/oauth/v2/auth", params=query, timeout=5, allow_redirects=False)
+
+    assert "error" in answer.json()
+    assert "Location" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -193,7 +247,7 @@ def test_a_token_may_expire_under_a_call_and_all_may_be_revoked(zo: ZoClient) ->
 
     assert code(zo.upsert("Leads", person("r1"))) == (401, "INVALID_TOKEN")
     zo.crm.faults.add(Fault(action="token_revoke", times=1))
-    assert zo.login().json() == {"error": "invalid_client"}
+    assert zo.login().json() == {"error": "invalid_code"}
 
 
 def test_one_record_of_a_write_may_be_locked(zo: ZoClient) -> None:

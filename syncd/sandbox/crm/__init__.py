@@ -29,11 +29,8 @@ from syncd.sandbox.crm.salesforce import Org, SalesforceSetup
 from syncd.sandbox.crm.server import Sandbox
 from syncd.sandbox.crm.zoho import ZohoOrg, ZohoSetup
 
-AccountSetup = HubSpotSetup
-
 __all__ = [
     "NO_LIMITS",
-    "AccountSetup",
     "Company",
     "CrmModel",
     "DealStage",

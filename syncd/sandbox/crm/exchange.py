@@ -26,11 +26,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What goes out; no body where `body` is None."""
+    """What goes out: no body where `body` is None, else JSON, or text where `media` says of which type."""
 
     code: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = ""
 
 
 def read_json(text: bytes | str) -> Any:

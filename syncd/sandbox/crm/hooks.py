@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
+_THANKS = 10_000  # bytes of an answer that are read
 MOST_WAITING = 10_000
 """Messages that may wait at a time; the oldest of a fuller queue is lost."""
 
 Body = Callable[[int], bytes]
 """Makes the body of an attempt, counted from 1."""
 
+Join = Callable[[Sequence[bytes]], bytes]
+"""Makes the body of a request out of those of the messages that it carries."""
+
+Headers = Mapping[str, str] | Callable[[bytes], Mapping[str, str]]
+"""The headers of a request, or what makes them of its body, for a vendor who signs."""
+
 Post = Callable[[str, Mapping[str, str], bytes, float], int | None]
 """Sends a body with headers to a URL within seconds; gives the status, None if there was no answer in time."""
+
+Exchange = Callable[[str, Mapping[str, str], bytes, float], tuple[int, bytes] | None]
+"""The same, for a vendor who reads the answer: gives the status and the body."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +47,9 @@ class Manners:
     ban_after: int | None = None  # messages whose first attempt failed
     ban_seconds: float = 0.0  # for which all of a banned subscription's messages are lost
     ends_after: float | None = None  # seconds without a success after which a subscription is removed
+    most: int = 1  # messages of one subscriber in a request
+    gathers: float = 0.0  # seconds that a message waits for company
+    join: Join = b"".join  # of several messages, or of one
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,7 +67,7 @@ class Subscription:
     """Where a subscriber is, and how he fares."""
 
     url: str
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Headers = field(repr=False)
     succeeded: datetime  # the latest success; at first the time of the subscription
     strikes: int = 0
     banned_until: datetime | None = None
@@ -88,7 +102,7 @@ class Hooks:
 
     # --- who is told ---
 
-    def subscribe(self, key: str, url: str, headers: Mapping[str, str]) -> None:
+    def subscribe(self, key: str, url: str, headers: Headers) -> None:
         """Send to this URL from now on. Raises ValueError for one that is not on this machine."""
         if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
             raise ValueError("the sandbox sends to 127.0.0.1 and localhost only")
@@ -107,27 +121,31 @@ class Hooks:
 
     # --- what is told ---
 
-    def offer(self, key: str, body: Body) -> None:
-        """Queue a message for a subscriber, unless he is banned or the message gets lost."""
+    def offer(self, key: str, body: Body, *, after: float = 0.0) -> None:
+        """Queue a message for a subscriber, to be sent in so many seconds, unless he is banned or it gets lost."""
         with self._lock:
             now, it = self._now(), self._subscriptions.get(key)
             if it is None or _banned(it, now) or self._rng.random() < self.mischief.losses:
                 return
             held = self._rng.random() < self.mischief.disorder
-            due = now + timedelta(seconds=self.mischief.seconds if held else 0)
+            seconds = after + self.manners.gathers + (self.mischief.seconds if held else 0)
+            due = now + timedelta(seconds=seconds)
             for _ in range(2 if self._rng.random() < self.mischief.doubles else 1):
                 self._wait(due, key, body, attempt=1)
 
     def tick(self) -> int:
-        """Send what is due, oldest first, and say how many attempts that were."""
-        attempts = 0
+        """Send what is due, oldest first, and say how many requests that were."""
+        sent = 0
         while (waiting := self._next()) is not None:
-            message, it = waiting
-            code = self._post(it.url, it.headers, message.body(message.attempt), self.manners.timeout)
-            attempts += 1
+            messages, it = waiting
+            body = self.manners.join([message.body(message.attempt) for message in messages])
+            headers = it.headers(body) if callable(it.headers) else it.headers
+            code = self._post(it.url, headers, body, self.manners.timeout)
+            sent += 1
             with self._lock:
-                self._settle(message, it, code)
-        return attempts
+                for message in messages:
+                    self._settle(message, it, code)
+        return sent
 
     @property
     def waiting(self) -> int:
@@ -165,16 +183,26 @@ class Hooks:
             heapq.heappop(self._queue)
         heapq.heappush(self._queue, _Waiting(due=due, seq=self._seq, key=key, body=body, attempt=attempt))
 
-    def _next(self) -> tuple[_Waiting, Subscription] | None:
-        """Take the next due message whose subscriber can be sent to."""
+    def _next(self) -> tuple[list[_Waiting], Subscription] | None:
+        """Take the next due message whose subscriber can be sent to, and what goes with it."""
         with self._lock:
             now = self._now()
             while self._queue and self._queue[0].due <= now:
                 message = heapq.heappop(self._queue)
                 it = self._subscriptions.get(message.key)
                 if it is not None and not _banned(it, now):
-                    return message, it
+                    return [message, *self._company(message.key, now)], it
             return None
+
+    def _company(self, key: str, now: datetime) -> list[_Waiting]:
+        """Take as many more of a subscriber's due messages as one request carries."""
+        if self.manners.most == 1:
+            return []
+        taken = sorted(it for it in self._queue if it.key == key and it.due <= now)[: self.manners.most - 1]
+        rest = {it.seq for it in taken}
+        self._queue = [it for it in self._queue if it.seq not in rest]
+        heapq.heapify(self._queue)
+        return taken
 
     def _settle(self, message: _Waiting, it: Subscription, code: int | None) -> None:
         now, manners = self._now(), self.manners
@@ -198,7 +226,25 @@ def _banned(it: Subscription, now: datetime) -> bool:
 
 
 def send(url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> int | None:
-    """Post JSON; follow no redirect, use no proxy."""
+    """Post JSON, or what the headers say it is, and look at the status alone."""
+    answer = exchange(url, headers, body, timeout)
+    return answer[0] if answer else None
+
+
+def thanked(thanks: Callable[[bytes], bool], post: Exchange) -> Post:
+    """Make a sender for a vendor to whom a 2xx with any other body than his thanks is no answer."""
+
+    def sent(url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> int | None:
+        answer = post(url, headers, body, timeout)
+        if answer is None or (200 <= answer[0] < 300 and not thanks(answer[1])):
+            return None
+        return answer[0]
+
+    return sent
+
+
+def exchange(url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> tuple[int, bytes] | None:
+    """Post, follow no redirect, use no proxy; give the status and as much of the body as thanks may have."""
     with requests.Session() as session:
         session.trust_env = False
         try:
@@ -210,6 +256,6 @@ def send(url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> i
                 allow_redirects=False,
                 stream=True,
             )
-        except requests.RequestException:
+            return answer.status_code, answer.raw.read(_THANKS, decode_content=True)
+        except (requests.RequestException, HTTPError):
             return None
-        return answer.status_code

@@ -16,10 +16,14 @@ from syncd.sandbox.crm.control import PREFIX, CallLog, Control
 from syncd.sandbox.crm.dialect import Dialect, Setup, Surroundings
 from syncd.sandbox.crm.exchange import Reply, Request
 from syncd.sandbox.crm.faults import Fault, Faults
-from syncd.sandbox.crm.hubspot import CrmModel, HubSpotSetup
+from syncd.sandbox.crm.hooks import Hooks, Mischief
+from syncd.sandbox.crm.hubspot import CrmModel, HubSpot, HubSpotSetup
 from syncd.sandbox.crm.humans import Humans
 from syncd.sandbox.crm.listener import Listener
+from syncd.sandbox.crm.pipedrive import Pipedrive
 from syncd.sandbox.crm.routes import Match, find, shown
+from syncd.sandbox.crm.salesforce import Salesforce
+from syncd.sandbox.crm.zoho import Zoho
 
 Model = TypeVar("Model")
 
@@ -111,6 +115,16 @@ class Sandbox:
             raise TypeError(f"the records of {account} are no {kind.__name__}")
         return model
 
+    def tell(self, account: str, url: str) -> None:
+        """Have an account's changes told to this URL, as an admin sets it up; does nothing where the API orders it."""
+        match self.accounts[account]:
+            case HubSpot(webhooks=it) | Salesforce(outbound=it):
+                it.subscribe(url)
+
+    def mischief(self, account: str) -> Mischief:
+        """Give what goes wrong on the way of an account's webhooks, to be changed in place."""
+        return _hooks(self.accounts[account]).mischief
+
     def answer(self, request: Request) -> tuple[Reply, Fault | None]:
         """Work out the answer to a request with its full path, log it, and say which fault spoils it on the wire."""
         if request.path.startswith(PREFIX):
@@ -163,6 +177,14 @@ class Sandbox:
             applied=applied,
             fault=fault.action if fault else None,
         )
+
+
+def _hooks(account: Dialect) -> Hooks:
+    match account:
+        case HubSpot(webhooks=it) | Salesforce(outbound=it) | Pipedrive(webhooks=it) | Zoho(channels=it):
+            hooks: Hooks = it.hooks
+            return hooks
+    raise LookupError("this account sends no webhooks")
 
 
 def _spoiled(account: Dialect, match: Match, request: Request, fault: Fault | None) -> tuple[Reply, bool]:

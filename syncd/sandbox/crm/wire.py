@@ -29,8 +29,11 @@ _PAGE = b"<!doctype html><title>Be right back</title><p>We are doing some work o
 
 def encode(reply: Reply) -> tuple[bytes, bytes]:
     """Give head and body of an answer as HTTP/1.1."""
-    body = b"" if reply.body is None else json.dumps(reply.body, separators=(",", ":")).encode()
-    return _head(reply.code, body, "application/json;charset=utf-8", dict(reply.headers)), body
+    if reply.body is None:
+        body = b""
+    else:
+        body = (reply.body if reply.media else json.dumps(reply.body, separators=(",", ":"))).encode()
+    return _head(reply.code, body, reply.media or "application/json;charset=utf-8", dict(reply.headers)), body
 
 
 def _head(code: int, body: bytes, kind: str, headers: dict[str, str]) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from syncd.sandbox.crm import CrmModel, Fault, HubSpotSetup, Limits, Required, Sandbox
+from syncd.sandbox.courier import PROOF, Courier
+from syncd.sandbox.crm import CrmModel, Fault, HubSpotSetup, Limits, OAuthApp, Required, Sandbox
+from syncd.sandbox.crm.hubspot.webhooks import WebhookApp
 from syncd.sandbox.crm.humans import Outcome
 from syncd.sandbox.crm.lag import Lag
 from syncd.sandbox.sales import Reach
-from syncd.sandbox.team import Team
+from syncd.sandbox.team import QUICK, Item, Team
 
 _STAGES: Mapping[Reach, str] = {
     "meeting": "qualifiedtobuy",
@@ -17,10 +20,12 @@ _STAGES: Mapping[Reach, str] = {
     "lost": "closedlost",
 }
 
+_CLIENT, _REFRESH = "sandbox-client", "sandbox-refresh-token"
+
 _SECTION = """\
   - name: {account}
     type: hubspot
-    token: ${{file:secrets/{account}}}
+    {credential}
     base_url: {base_url}
     currency: EUR
     push:
@@ -33,7 +38,7 @@ _SECTION = """\
         referral_code: referral.code
         deal.dealname: "Referral: {{friend.name}}"
     stages: {{default: {{qualifiedtobuy: meeting, contractsent: meeting}}}}
-    poll: {{every: 1s, overlap: 30s, sweep: 5s}}
+    poll: {poll}
 """
 
 
@@ -49,16 +54,39 @@ class HubSpotTeam(Team):
         self._lag = self._model.lag
 
     @staticmethod
-    def setup(account: str, lag: Lag) -> HubSpotSetup:
-        return HubSpotSetup(name=account, limits=Limits(burst=190), lag=lag)
+    def setup(account: str, lag: Lag, courier: Courier | None = None) -> HubSpotSetup:
+        return HubSpotSetup(
+            name=account,
+            app=OAuthApp(client_id=_CLIENT, client_secret=PROOF, refresh_token=_REFRESH, rotates=True),
+            webhooks=WebhookApp(client_secret=PROOF),
+            limits=Limits(burst=190),
+            lag=lag,
+            post=courier.post if courier else None,
+        )
 
     @staticmethod
-    def section(account: str, base_url: str) -> str:
-        return _SECTION.format(account=account, base_url=base_url)
+    def section(account: str, base_url: str, poll: str = QUICK) -> str:
+        token = f"token: ${{file:secrets/{account}}}"
+        return _SECTION.format(account=account, base_url=base_url, poll=poll, credential=token)
+
+    def item(self, crm: Sandbox) -> Item:
+        it, name = super().item(crm), self.account
+        secret, refresh = (f'"${{file:secrets/{file}}}"' for file in (name, f"{name}-refresh"))
+        # As an app, whose refresh token is another after each use.
+        app = f"{{client_id: {_CLIENT}, client_secret: {secret}, refresh_token: {refresh}}}"
+        section = it.section.replace(f"    token: ${{file:secrets/{name}}}\n", f"    oauth: {app}\n")
+        return replace(it, section=section, secret=PROOF)
+
+    @staticmethod
+    def more_secrets() -> Mapping[str, str]:
+        return {"refresh": _REFRESH}
 
     @staticmethod
     def secret(crm: Sandbox, account: str) -> str:
         return crm.token(account)
+
+    def webhook(self) -> str:
+        return f'{{secret: "${{file:secrets/{self.account}-webhook}}"}}'
 
     def move(self, deal: str, to: Reach, amount: str | None = None) -> str:
         values = {"amount": amount, "deal_currency_code": "EUR"} if amount else {}
@@ -99,8 +127,7 @@ class HubSpotTeam(Team):
         return Fault(action="status", code=429, policy="DAILY" if daily else "TEN_SECONDLY_ROLLING")
 
     def expired(self) -> Fault:
-        # The static token is one that an admin makes; the sandbox's works again once the fault is over.
-        return Fault(action="status", code=401)
+        return Fault(action="token_expire", path="/crm/", times=2)
 
     def refuse_rows(self, company: str) -> Fault | None:
         rule = Required(type="contacts", property="jobtitle", when=("company", company))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from syncd.sandbox.courier import PROOF, Courier
 from syncd.sandbox.crm import Fault, Org, SalesforceSetup, Sandbox
 from syncd.sandbox.crm.humans import Outcome
 from syncd.sandbox.crm.lag import Lag
 from syncd.sandbox.crm.salesforce import ClientApp
 from syncd.sandbox.sales import Reach
-from syncd.sandbox.team import Team
+from syncd.sandbox.team import QUICK, Team
 
 _STATUSES: Mapping[Reach, str] = {"meeting": "Working - Contacted", "lost": "Closed - Not Converted"}
 _STAGES: Mapping[Reach, str] = {
@@ -35,7 +36,7 @@ _SECTION = """\
     stages:
       Lead: {{Working - Contacted: meeting, Closed - Not Converted: lost}}
       Opportunity: {{Needs Analysis: meeting, Negotiation/Review: meeting}}
-    poll: {{every: 1s, overlap: 30s, sweep: 5s}}
+    poll: {poll}
 """
 
 
@@ -52,16 +53,23 @@ class SalesforceTeam(Team):
         self._lag = self._org.lag
 
     @staticmethod
-    def setup(account: str, lag: Lag) -> SalesforceSetup:
-        return SalesforceSetup(name=account, lag=lag)
+    def setup(account: str, lag: Lag, courier: Courier | None = None) -> SalesforceSetup:
+        return SalesforceSetup(name=account, lag=lag, post=courier.exchange if courier else None)
 
     @staticmethod
-    def section(account: str, base_url: str) -> str:
-        return _SECTION.format(account=account, base_url=base_url)
+    def section(account: str, base_url: str, poll: str = QUICK) -> str:
+        return _SECTION.format(account=account, base_url=base_url, poll=poll)
 
     @staticmethod
     def secret(crm: Sandbox, account: str) -> str:
         return ClientApp().client_secret
+
+    def webhook(self) -> str:
+        return f'{{path_secret: "${{file:secrets/{self.account}-webhook}}", organization_id: {self._org.id}}}'
+
+    @property
+    def webhook_path(self) -> str:
+        return f"{self.account}/{PROOF}"
 
     def move(self, deal: str, to: Reach, amount: str | None = None) -> str:
         with self._org.lock:

@@ -9,6 +9,7 @@ from syncd.sandbox.crm.hubspot.refusal import Refusal
 from syncd.sandbox.crm.hubspot.schema import Pipeline, Property, Required, Stage
 from syncd.sandbox.crm.hubspot.store import Happening
 from syncd.sandbox.crm.hubspot.tokens import OAuthApp
+from syncd.sandbox.crm.hubspot.webhooks import WebhookApp
 
 __all__ = [
     "NO_LIMITS",
@@ -23,4 +24,5 @@ __all__ = [
     "Refusal",
     "Required",
     "Stage",
+    "WebhookApp",
 ]

@@ -13,6 +13,7 @@ from syncd.sandbox.crm.hubspot.model import CrmModel
 from syncd.sandbox.crm.hubspot.refusal import invalid, invalid_json
 from syncd.sandbox.crm.hubspot.schema import ALIASES, ObjectType
 from syncd.sandbox.crm.hubspot.tokens import Tokens
+from syncd.sandbox.crm.hubspot.webhooks import Webhooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class CrmAccount:
     model: CrmModel
     tokens: Tokens
     meter: Meter
+    webhooks: Webhooks
     rng: Random  # correlation ids and the order of batch results
     partial_status: int  # of a batch in which some rows failed
 

@@ -83,6 +83,11 @@ def account(call: Call) -> Reply:
     return Reply(code=200, body=body)
 
 
+def authorize(call: Call) -> Reply:
+    """Answer GET of the page on which an admin consents; it has no words here."""
+    return call.account.tokens.consent.page(call.request.query)
+
+
 def token(call: Call) -> Reply:
     """Answer POST of the OAuth token endpoint, which reads a form and no Authorization."""
     if call.request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
@@ -91,7 +96,7 @@ def token(call: Call) -> Reply:
         form = dict(parse_qsl(call.request.body.decode("ascii"), strict_parsing=True, max_num_fields=20))
     except ValueError as error:
         raise invalid("The form could not be read") from error
-    return Reply(code=200, body=call.account.tokens.refresh(form))
+    return Reply(code=200, body=call.account.tokens.grant(form))
 
 
 def _new_property(call: Call, body: dict[str, Any], *, unique: bool) -> Property:

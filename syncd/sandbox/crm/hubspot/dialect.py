@@ -9,13 +9,15 @@ from random import Random
 from syncd.sandbox.crm.dialect import Surroundings
 from syncd.sandbox.crm.exchange import Reply, Request
 from syncd.sandbox.crm.faults import Fault
+from syncd.sandbox.crm.hooks import Post
 from syncd.sandbox.crm.hubspot.call import Call, CrmAccount
 from syncd.sandbox.crm.hubspot.limits import Limits, Meter, rate_limit
 from syncd.sandbox.crm.hubspot.model import CrmModel
 from syncd.sandbox.crm.hubspot.refusal import Refusal
 from syncd.sandbox.crm.hubspot.routes import ROUTES
 from syncd.sandbox.crm.hubspot.schema import ALIASES, standard
-from syncd.sandbox.crm.hubspot.tokens import OAuthApp, Tokens, missing_scope
+from syncd.sandbox.crm.hubspot.tokens import OAuthApp, Tokens, expired, missing_scope, unauthorized
+from syncd.sandbox.crm.hubspot.webhooks import WebhookApp, Webhooks
 from syncd.sandbox.crm.lag import Lag, no_lag
 from syncd.sandbox.crm.routes import Match, Route
 
@@ -32,19 +34,33 @@ class HubSpotSetup:
     limits: Limits = field(default_factory=Limits)
     lag: Lag = no_lag
     partial_status: int = 207  # of a batch in which some rows failed; the vendor has answered 200 too
+    webhooks: WebhookApp = field(default_factory=WebhookApp)
+    background: bool = True  # whether webhooks are sent by a thread; else by `HubSpot.webhooks.hooks.tick`
+    post: Post | None = None  # sends webhooks; None sends them to loopback
 
     def open(self, around: Surroundings) -> HubSpot:
         """Make the account, empty."""
         portal = 9_000_001 + around.number
         token = self.token or f"sandbox-{self.name}"
         schema = standard(referral_property=self.referral_property, unique=self.unique)
+        model = CrmModel(now=around.now, seed=around.seed, schema=schema, lag=self.lag)
+        webhooks = Webhooks(
+            app=self.webhooks,
+            portal=portal,
+            now=around.now,
+            seed=around.seed,
+            background=self.background,
+            post=self.post,
+        )
+        model.listeners.append(webhooks.tell)
         return HubSpot(
             name=self.name,
             portal=portal,
             token=token,
-            model=CrmModel(now=around.now, seed=around.seed, schema=schema, lag=self.lag),
+            model=model,
             tokens=Tokens(now=around.now, static=token, app=self.app, rng=Random(f"{around.seed}:tokens")),
             meter=Meter(self.limits, around.clock, portal),
+            webhooks=webhooks,
             rng=Random(f"{around.seed}:answers"),
             partial_status=self.partial_status,
         )
@@ -85,6 +101,8 @@ class HubSpot(CrmAccount):
         if fault.action == "scope_missing":
             return self._refuse(missing_scope(fault.scope))
         refusal = Refusal(fault.code, "INTERNAL_ERROR", "internal error")
+        if fault.code == 401:
+            refusal = expired(self.model.now()) if self.tokens.has_app else unauthorized()
         if fault.code == 429:
             refusal = rate_limit(fault.policy or "TEN_SECONDLY_ROLLING", self.portal)
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
@@ -99,7 +117,8 @@ class HubSpot(CrmAccount):
         self.tokens.revoke()
 
     def close(self) -> None:
-        """Nothing goes on by itself here."""
+        """End the sending of webhooks."""
+        self.webhooks.hooks.stop()
 
     def unsimulated(self) -> Reply:
         """Say 501 with the list of routes."""

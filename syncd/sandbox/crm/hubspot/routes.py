@@ -43,6 +43,7 @@ def _routes() -> tuple[Route[Call], ...]:
         (on_properties, "GET", "/{type}", catalog.properties, "read", see_schema),
         (on_properties, "GET", "/{type}/{name}", catalog.property_one, "read", see_schema),
         (on_properties, "POST", "/{type}", catalog.create_property, "write", change_schema),
+        (("/oauth",), "GET", "/authorize", catalog.authorize, "token", ""),
         (("/oauth/{version}", "/oauth/v1"), "POST", "/token", catalog.token, "token", ""),
         (("/account-info/{version}", "/account-info/v3"), "GET", "/details", catalog.account, "read", ""),
     ]

@@ -54,6 +54,7 @@ class Store:
         self.lag = lag
         self.records: dict[ObjectType, dict[str, Record]] = {"contacts": {}, "deals": {}}
         self.log: deque[Happening] = deque(maxlen=100_000)
+        self.listeners: list[Callable[[Happening], None]] = []
         self._now = now
         self._rng = Random(f"{seed}:index")
         self._next_id: dict[ObjectType, int] = {"contacts": FIRST_ID, "deals": FIRST_ID}
@@ -245,6 +246,8 @@ class Store:
         self._seq += 1
         entry = Happening(seq=self._seq, at=at, type=record.type, id=record.id, what=what, origin=origin, **more)
         self.log.append(entry)
+        for listener in self.listeners:
+            listener(entry)
 
 
 def _goes_backward(record: Record, name: str, value: str) -> bool:

@@ -214,8 +214,14 @@ def delete_webhook(call: Call) -> Reply:
 # --- OAuth ---
 
 
+def authorize(call: Call) -> Reply:
+    """Answer GET of the page on which an admin consents, as if that had happened already."""
+    query = call.query("client_id", "redirect_uri", "state", "response_type", "scope")
+    return Reply(code=302, headers={"Location": call.account.tokens.authorize(query)})
+
+
 def token(call: Call) -> Reply:
     """Answer POST of the token endpoint, which the vendor has on another host."""
     call.query()
     header = call.request.headers.get("authorization", "")
-    return Reply(code=200, body=call.account.tokens.refresh(header, call.form()))
+    return Reply(code=200, body=call.account.tokens.grant(header, call.form()))

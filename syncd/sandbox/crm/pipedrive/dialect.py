@@ -111,7 +111,7 @@ class Pipedrive(PipedriveAccount):
             reply = Reply(code=refusal.status, body=refusal.body())
         except ShutOut:
             return _cloudflare()
-        return Reply(code=reply.code, body=reply.body, headers={**headers, **reply.headers})
+        return replace(reply, headers={**headers, **reply.headers})
 
     def fail(self, match: Match, fault: Fault) -> Reply:
         """Say what a fault asks for; a 429 is of the burst unless the fault's policy is "daily"."""
@@ -161,5 +161,6 @@ class Pipedrive(PipedriveAccount):
 
 
 def _cloudflare() -> Reply:
-    """Refuse as Cloudflare does: HTML, of which the page itself is left out."""
-    return Reply(code=403, headers={"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare"})
+    """Refuse as Cloudflare does: with a web page."""
+    page = "<!doctype html><title>Access denied</title><p>You have been blocked."
+    return Reply(code=403, body=page, media="text/html; charset=UTF-8", headers={"Server": "cloudflare"})

@@ -69,10 +69,19 @@ def target(call: Call) -> Record:
 def show(call: Call, it: Record, query: Mapping[str, str]) -> dict[str, Any]:
     """Show a record with the fields that a query asks for."""
     include = listed(query, "include_fields")
-    if wrong := sorted(set(include) - (views.INCLUDABLE if it.kind == "deal" else set())):
+    if wrong := sorted(set(include) - (views.INCLUDABLE if it.kind == "deal" else views.COUNTS)):
         raise invalid(f"include_fields: the sandbox does not know {wrong[0]} of a {it.kind}")
     known = call.company.schema.custom(it.kind)
     asked = listed(query, "custom_fields", most=MOST_CUSTOM)
     if wrong := sorted(set(asked) - known.keys()):
         raise invalid(f"custom_fields: unknown custom field {wrong[0]}")
-    return views.v2(it, asked or known, include=include)
+    if it.kind == "deal":
+        return views.v2(it, asked or known, include=include)
+    counts = _counts(call, it) if include else {}
+    return views.v2(it, asked or known) | {name: counts[name] for name in include}
+
+
+def _counts(call: Call, person: Record) -> dict[str, int]:
+    deals = [deal for deal in call.company.listed("deal") if str(deal.values.get("person_id")) == person.id]
+    open_ = sum(deal.values["status"] == "open" for deal in deals)
+    return {"open_deals_count": open_, "closed_deals_count": len(deals) - open_}

@@ -93,8 +93,11 @@ def _v1() -> list[_Row]:
 
 def _routes() -> tuple[Priced, ...]:
     """Only /api/v2 is v2; v1 answers under two prefixes."""
-    token = _Row("POST", "/oauth/token", catalog.token, "token", 0)
-    areas = (("", [token]), ("/api/v2", _v2()), ("/api/v1", _v1()), ("/v1", _v1()))
+    sign_in = [
+        _Row("GET", "/oauth/authorize", catalog.authorize, "token", 0),
+        _Row("POST", "/oauth/token", catalog.token, "token", 0),
+    ]
+    areas = (("", sign_in), ("/api/v2", _v2()), ("/api/v1", _v1()), ("/v1", _v1()))
     return tuple(
         Priced(
             method=row.method,

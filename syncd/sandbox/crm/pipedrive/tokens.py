@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode, urlsplit
 
 from syncd.sandbox.crm.pipedrive.refusal import Refusal, no_scope, unauthorized
 
@@ -21,12 +21,13 @@ ALL_SCOPES = frozenset(
 )
 LIFETIME = timedelta(minutes=60)
 _IDLE = timedelta(days=60)  # after which an unused refresh token is dead
+_CODE = timedelta(minutes=5)  # for which a code is good, once
 _KEPT = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuthApp:
-    """An OAuth app that this company has installed."""
+    """An OAuth app that this company has installed, or may install."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -51,7 +52,7 @@ class Tokens:
     """The credentials of one company. Not locked itself.
 
     `in_query` counts, by route, the calls that brought the API token in their query, where logs and proxies see it:
-    the vendor takes them still, and so does the sandbox.
+    the vendor takes them still, and so does the sandbox. `consents` is what the admin says to an app that asks.
     """
 
     def __init__(
@@ -60,8 +61,11 @@ class Tokens:
         self.in_query: Counter[str] = Counter()
         self.scopes = set(app.scopes if app else ALL_SCOPES)
         self._now = now
+        self.consents = True
+        self._codes: dict[str, tuple[str, datetime]] = {}  # with where it was sent, and until when it is good
         self._static = static
         self._app = app
+        self._refresh = app.refresh_token if app else ""  # empty once it is revoked
         self._used = now()
         self._rng = rng
         self._api_domain = api_domain
@@ -86,17 +90,38 @@ class Tokens:
         if scopes and not self.scopes & set(scopes.split("|")):
             raise no_scope()
 
-    def refresh(self, authorization: str, form: Mapping[str, str]) -> dict[str, Any]:
-        """Trade the refresh token, which stays the same, for an access token of an hour."""
+    def authorize(self, query: Mapping[str, str]) -> str:
+        """Say where the admin's browser goes who was asked for consent: with a code, or with a refusal."""
+        back = query.get("redirect_uri", "")
+        if self._app is None or query.get("client_id") != self._app.client_id:
+            raise GrantRefusal("Invalid client: client is invalid", "invalid_client", 401)
+        if urlsplit(back).hostname not in {"127.0.0.1", "localhost"}:
+            raise GrantRefusal("the sandbox leads back to this machine only", "invalid_request")
+        if query.get("response_type", "code") != "code":
+            raise GrantRefusal("response_type is code", "unsupported_response_type")
+        code = f"sandbox-code-{self._rng.getrandbits(64):016x}"
+        given = {"code": code} if self.consents else {"error": "access_denied"}
+        if self.consents:
+            self._codes = {code: (back, self._now() + _CODE)}
+        return f"{back}{'&' if urlsplit(back).query else '?'}{urlencode({**given, 'state': query.get('state', '')})}"
+
+    def grant(self, authorization: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """Trade a code, or the refresh token, which stays the same, for an access token of an hour."""
         app = self._app
         if app is None or _basic(authorization) != (app.client_id, app.client_secret):
             raise GrantRefusal("Invalid client: client is invalid", "invalid_client", 401)
-        if form.get("grant_type") != "refresh_token":
-            raise GrantRefusal(
-                "Unsupported grant type: the sandbox grants refresh_token only", "unsupported_grant_type"
-            )
-        if form.get("refresh_token") != app.refresh_token or self._now() - self._used > _IDLE:
-            raise GrantRefusal("Invalid grant: refresh_token is invalid")
+        match form.get("grant_type"):
+            case "authorization_code":
+                back, until = self._codes.pop(form.get("code", ""), ("", self._now()))
+                if self._now() >= until or form.get("redirect_uri") != back:
+                    raise GrantRefusal("Invalid grant: authorization code is invalid")
+                self._refresh = app.refresh_token
+            case "refresh_token":
+                known = self._refresh and form.get("refresh_token") == self._refresh
+                if not known or self._now() - self._used > _IDLE:
+                    raise GrantRefusal("Invalid grant: refresh_token is invalid")
+            case _:
+                raise GrantRefusal("Unsupported grant type: grant_type is invalid", "unsupported_grant_type")
         self._used = self._now()
         access = f"v1u:sandbox-{self._rng.getrandbits(128):032x}"
         self._expiry[access] = self._now() + LIFETIME
@@ -120,8 +145,8 @@ class Tokens:
             self._static = ""
 
     def revoke(self) -> None:
-        """End every credential of the company, as an uninstalled app loses them."""
-        self._static, self._app = "", None
+        """End every credential of the company, as an app loses them that is uninstalled until it is installed again."""
+        self._static, self._refresh = "", ""
         self._expiry.clear()
 
 

@@ -12,6 +12,9 @@ from syncd.sandbox.crm.pipedrive.schema import Field
 INCLUDABLE = frozenset({"source_lead_id", "first_won_time", "next_activity_id", "last_activity_id"})
 """What a deal shows when include_fields asks for it."""
 
+COUNTS = frozenset({"open_deals_count", "closed_deals_count"})
+"""The same of a person."""
+
 _DEAL = (
     "title",
     "creator_user_id",

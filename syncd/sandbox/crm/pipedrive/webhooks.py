@@ -86,6 +86,8 @@ class Webhooks:
         """Show a webhook as v1 does."""
         fate = self.hooks.subscription(it.id)
         last = fate.last_at if fate else None
+        # No page says how a ban shows; that it does, here, is our guess.
+        is_banned = fate is not None and fate.banned_until is not None and self._now() < fate.banned_until
         return {
             "id": int(it.id),
             "company_id": self._company,
@@ -97,7 +99,7 @@ class Webhooks:
             "event_object": it.entity,
             "subscription_url": it.url,
             "version": "2.0",
-            "is_active": 1 if fate else 0,
+            "is_active": 1 if fate and not is_banned else 0,
             "type": "general",
             "add_time": moments.with_ms(it.added),
             "remove_time": None,

@@ -7,6 +7,7 @@ from syncd.sandbox.crm.salesforce.duplicates import NO_RULE, DuplicateRule
 from syncd.sandbox.crm.salesforce.limits import OrgLimits
 from syncd.sandbox.crm.salesforce.objects import ReferralField
 from syncd.sandbox.crm.salesforce.org import Converted, Org
+from syncd.sandbox.crm.salesforce.outbound import OutboundMessages
 from syncd.sandbox.crm.salesforce.refusal import Refusal
 from syncd.sandbox.crm.salesforce.sessions import ClientApp
 
@@ -17,6 +18,7 @@ __all__ = [
     "DuplicateRule",
     "Org",
     "OrgLimits",
+    "OutboundMessages",
     "ReferralField",
     "Refusal",
     "Salesforce",

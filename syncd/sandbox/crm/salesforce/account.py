@@ -8,6 +8,7 @@ from random import Random
 from syncd.sandbox.crm.salesforce.limits import Usage
 from syncd.sandbox.crm.salesforce.locators import Locators
 from syncd.sandbox.crm.salesforce.org import Org
+from syncd.sandbox.crm.salesforce.outbound import Outbound
 from syncd.sandbox.crm.salesforce.sessions import Sessions
 
 
@@ -21,5 +22,6 @@ class SalesforceAccount:
     sessions: Sessions
     usage: Usage
     locators: Locators
+    outbound: Outbound
     page: int  # rows that a page of a query has at the most
     rng: Random  # the order of rows for which a query asks none

@@ -10,6 +10,7 @@ from random import Random
 from syncd.sandbox.crm.dialect import Surroundings
 from syncd.sandbox.crm.exchange import Reply, Request
 from syncd.sandbox.crm.faults import Fault
+from syncd.sandbox.crm.hooks import Exchange
 from syncd.sandbox.crm.lag import Lag, no_lag
 from syncd.sandbox.crm.routes import Match, Route, find
 from syncd.sandbox.crm.salesforce.account import SalesforceAccount
@@ -20,6 +21,7 @@ from syncd.sandbox.crm.salesforce.limits import OrgLimits, Usage
 from syncd.sandbox.crm.salesforce.locators import Locators
 from syncd.sandbox.crm.salesforce.objects import ReferralField, standard
 from syncd.sandbox.crm.salesforce.org import Org
+from syncd.sandbox.crm.salesforce.outbound import Outbound, OutboundMessages
 from syncd.sandbox.crm.salesforce.refusal import LoginRefusal, Refusal, Several, limit_exceeded, not_found
 from syncd.sandbox.crm.salesforce.routes import ROUTES
 from syncd.sandbox.crm.salesforce.sessions import ClientApp, Sessions
@@ -44,11 +46,22 @@ class SalesforceSetup:
     limits: OrgLimits = field(default_factory=OrgLimits)
     page: int = 2_000  # rows of a query's page, whatever a client asks for
     lag: Lag = no_lag  # seconds for which what the sales team did stays uncommitted
+    outbound: OutboundMessages = field(default_factory=OutboundMessages)
+    background: bool = True  # whether messages are sent by a thread; else by `Salesforce.outbound.hooks.tick`
+    post: Exchange | None = None  # sends messages; None sends them to loopback
 
     def open(self, around: Surroundings) -> Salesforce:
         """Make the org, empty."""
         schema = standard(self.referral, currencies=self.currencies)
         org = Org(now=around.now, schema=schema, seed=around.seed, lag=self.lag, referral=self.referral, rule=self.rule)
+        outbound = Outbound(
+            setup=self.outbound,
+            org=org,
+            seed=around.seed,
+            background=self.background,
+            post=self.post,
+        )
+        org.listeners.append(outbound.tell)
         token = self.token or f"sandbox-{self.name}"
         sessions = Sessions(
             now=around.now,
@@ -66,6 +79,7 @@ class SalesforceSetup:
             sessions=sessions,
             usage=Usage(self.limits, around.clock),
             locators=Locators(),
+            outbound=outbound,
             page=self.page,
             rng=Random(f"{around.seed}:answers"),
         )
@@ -127,7 +141,8 @@ class Salesforce(SalesforceAccount):
         self.sessions.revoke()
 
     def close(self) -> None:
-        """Nothing goes on by itself here."""
+        """End the sending of Outbound Messages."""
+        self.outbound.hooks.stop()
 
     def unsimulated(self) -> Reply:
         """Say 501 with the list of routes."""

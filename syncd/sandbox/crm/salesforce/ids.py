@@ -16,6 +16,8 @@ PREFIXES = {
     "Lead": "00Q",
     "LeadStatus": "01J",
     "OpportunityStage": "01K",
+    "OutboundMessage": "04k",
+    "OutboundNotification": "04l",
     "QueryLocator": "01g",
 }
 """The first three characters of an id, by object type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -67,6 +67,7 @@ class Store:
         self.referral = referral
         self.rule = rule
         self.rows: dict[str, dict[str, Row]] = {name: {} for name in schema.objects}
+        self.listeners: list[Callable[[Row], None]] = []
         self._now = now
         self._rng = Random(f"{seed}:lag")
         self._numbers = dict.fromkeys(schema.objects, 0) | {"Organization": number}
@@ -127,7 +128,9 @@ class Store:
         finally:
             self._open -= 1
             if not self._open:
+                written = dict.fromkeys((kind, id_) for kind, id_, _ in self._journal)
                 self._journal.clear()
+                self._tell([self.rows[kind][id_] for kind, id_ in written])
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -171,7 +174,9 @@ class Store:
         row.states.append(State(visible=max(latest, commit.visible), values=dict(row.values)))
         self._index.add(definition, row)
         if kind == "Opportunity":
-            self._follow(row, before, commit)
+            self._follow(row, before, replace(commit, visible=row.states[-1].visible))
+        if not self._open:
+            self._tell([row])
         return row
 
     def delete(self, row: Row, commit: Commit, *, master: str | None = None) -> None:
@@ -255,6 +260,11 @@ class Store:
         others = [it for it in others if it.get("IsConverted") is not True]
         if others:
             raise self.rule.refuse(kind.name, [it.id for it in others])
+
+    def _tell(self, rows: Sequence[Row]) -> None:
+        for listener in self.listeners:
+            for row in rows:
+                listener(row)
 
     def _remember(self, row: Row, *, made: bool) -> None:
         if self._open:

@@ -14,11 +14,20 @@ _PARTS = {"module": r"[A-Z]\w*", "id": r"\d{1,19}"}
 _MODULE = "ZohoCRM.modules.{module}"
 
 
+def authorize(call: Call) -> Reply:
+    """Answer GET of the page on which an admin consents, as if that had happened already."""
+    query = call.query("client_id", "redirect_uri", "state", "response_type", "scope", "access_type", "prompt")
+    return Reply(code=302, headers={"Location": call.account.tokens.authorize(query, _own(call))})
+
+
 def token(call: Call) -> Reply:
     """Answer POST of the token endpoint of the vendor's accounts server."""
-    own = f"http://{call.request.headers.get('host', '')}/{call.account.name}"
-    granted = call.account.tokens.grant(call.form(), call.account.api_domain or own)
+    granted = call.account.tokens.grant(call.form(), call.account.api_domain or _own(call))
     return Reply(code=200, body=granted)
+
+
+def _own(call: Call) -> str:
+    return f"http://{call.request.headers.get('host', '')}/{call.account.name}"
 
 
 def _routes() -> tuple[Route[Call], ...]:
@@ -50,6 +59,7 @@ def _routes() -> tuple[Route[Call], ...]:
         ("DELETE", "/{module}", writes.delete, "write", f"{_MODULE}.DELETE"),
     ]
     return (
+        Route(method="GET", template="/oauth/v2/auth", answer=authorize, kind="token"),
         Route(method="POST", template="/oauth/v2/token", answer=token, kind="token"),
         *(
             Route(method=method, template=_BASE + rest, answer=answer, kind=kind, scope=scope, parts=_PARTS)

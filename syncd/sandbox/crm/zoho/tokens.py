@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from syncd.sandbox.crm.window import Window
 from syncd.sandbox.crm.zoho.refusal import LoginRefusal, Refusal, invalid_token, scope_mismatch
@@ -30,6 +31,7 @@ LIFETIME = timedelta(hours=1)
 MOST_ACTIVE = 15
 MOST_REFRESHES = 10
 REFRESH_SECONDS = 600.0
+_CODE = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +44,15 @@ class ZohoApp:
     code: str = field(default="1000.sandbox.code", repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Code:
+    until: datetime
+    back: str | None = None  # where it was sent; a self client's is shown on a page
+    offline: bool = True  # whether it is good for a refresh token, too
+
+
 class Tokens:
-    """The credentials of one account. Not locked itself."""
+    """The credentials of one account. Not locked itself. `consents` is what the admin says to an app that asks."""
 
     def __init__(
         self,
@@ -59,8 +68,9 @@ class Tokens:
         self._clock = clock
         self._static = static
         self._app = app
-        self._code = app.code if app else ""
-        self._code_until = now() + timedelta(minutes=3)
+        self._refresh = app.refresh_token if app else ""  # empty once it is revoked
+        self.consents = True
+        self._codes = {app.code: _Code(until=now() + _CODE)} if app else {}
         self._rng = rng
         self._expiry: OrderedDict[str, datetime] = OrderedDict()
         self._refreshes = Window(MOST_REFRESHES, REFRESH_SECONDS)
@@ -82,6 +92,23 @@ class Tokens:
             if not self.scopes & {one, *wider}:
                 raise scope_mismatch()
 
+    def authorize(self, query: Mapping[str, str], accounts: str) -> str:
+        """Say where the admin's browser goes who was asked for consent: with a code, or with a refusal."""
+        back = query.get("redirect_uri", "")
+        if self._app is None or query.get("client_id") != self._app.client_id:
+            raise LoginRefusal("invalid_client")
+        if urlsplit(back).hostname not in {"127.0.0.1", "localhost"}:
+            raise LoginRefusal("invalid_redirect_uri")
+        if query.get("response_type") != "code" or not query.get("scope"):
+            raise LoginRefusal("invalid_scope" if query.get("response_type") == "code" else "invalid_response_type")
+        given = {"error": "access_denied"}
+        if self.consents:
+            code = f"1000.{self._rng.getrandbits(128):032x}"
+            offline = query.get("access_type") == "offline" and query.get("prompt") == "consent"
+            self._codes = {code: _Code(until=self._now() + _CODE, back=back, offline=offline)}
+            given = {"code": code, "location": "eu", "accounts-server": accounts}
+        return f"{back}{'&' if urlsplit(back).query else '?'}{urlencode({**given, 'state': query.get('state', '')})}"
+
     def grant(self, form: Mapping[str, str], api_domain: str) -> dict[str, Any]:
         """Trade a refresh token or a grant code for an access token of an hour."""
         app, kind = self._app, form.get("grant_type")
@@ -91,9 +118,10 @@ class Tokens:
             raise LoginRefusal("invalid_client")
         more = {}
         if kind == "authorization_code":
-            self._use_code(form.get("code", ""))
-            more = {"refresh_token": app.refresh_token}
-        elif form.get("refresh_token") != app.refresh_token:
+            code = self._use_code(form)
+            more = {"refresh_token": app.refresh_token} if code.offline else {}
+            self._refresh = app.refresh_token if code.offline else self._refresh
+        elif not self._refresh or form.get("refresh_token") != self._refresh:
             raise LoginRefusal("invalid_code")
         if not self._refreshes.take(self._clock()):
             message = "You have made too many requests continuously. Please try again after some time."
@@ -115,14 +143,15 @@ class Tokens:
             self._static = ""
 
     def revoke(self) -> None:
-        """End every credential and forget the app's."""
-        self._static, self._app = "", None
+        """End every credential; the app has to be let in anew."""
+        self._static, self._refresh = "", ""
         self._expiry.clear()
 
-    def _use_code(self, code: str) -> None:
-        if not code or code != self._code or self._now() >= self._code_until:
+    def _use_code(self, form: Mapping[str, str]) -> _Code:
+        code = self._codes.pop(form.get("code", ""), None)
+        if code is None or self._now() >= code.until or (code.back and form.get("redirect_uri") != code.back):
             raise LoginRefusal("invalid_code")
-        self._code = ""
+        return code
 
     def _open(self) -> str:
         token = f"1000.{self._rng.getrandbits(128):032x}.{self._rng.getrandbits(128):032x}"
