@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench import calls, isolation, lag
+from bench import calls, governor, isolation, lag
 
 calls.main()
 lag.main()
+governor.main()
 isolation.main()

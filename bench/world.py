@@ -20,7 +20,7 @@ from syncd.flow.app import App
 from syncd.flow.capture import Invitation, capture, enrol
 from syncd.flow.opening import open_app
 from syncd.http import Session
-from syncd.sandbox.crm import NO_LIMITS, AccountSetup, CrmModel, Sandbox, no_lag
+from syncd.sandbox.crm import NO_LIMITS, CrmModel, HubSpotSetup, Sandbox, no_lag
 from syncd.store import records
 from syncd.store.engine import read
 
@@ -118,7 +118,7 @@ def world(
 ) -> Iterator[World]:
     """Set up an empty world; the CRM limits no calls, since its clock stands still between two turns."""
     logging.getLogger("syncd").setLevel(logging.ERROR)
-    clock, account = Clock(), AccountSetup(limits=NO_LIMITS, lag=lag)
+    clock, account = Clock(), HubSpotSetup(limits=NO_LIMITS, lag=lag)
     with (
         tempfile.TemporaryDirectory(prefix="syncd-bench-") as name,
         Sandbox(now=clock, clock=clock.seconds, seed=seed, accounts=[account]) as crm,
@@ -132,6 +132,7 @@ def world(
         app = open_app(config, clock)
         for connection in app.connections.values():
             connection.session = Session(now=clock)  # or it would think that the CRM's clock is wrong
+            connection.gate = None  # the clock stands still between two turns: nobody could wait by it
         try:
             yield World(app=app, crm=crm, clock=clock)
         finally:
