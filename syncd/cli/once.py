@@ -13,6 +13,7 @@ from syncd.flow.collect import collect
 from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
 from syncd.flow.heed import heed
+from syncd.flow.opening import try_anew
 from syncd.flow.tidy import tidy
 from syncd.store import sources
 from syncd.store.engine import read
@@ -23,6 +24,7 @@ _CODES = {"misconfigured": CONFIG, "failing": UNREACHABLE, "parked": AGAIN}
 def once(app: App) -> int:
     """Push, read and decide until nothing is due; give the exit code of the sickest connector."""
     done: Counter[str] = Counter()
+    try_anew(app)
     catch_up(app)
     tidy(app)
     while not app.stopping.is_set():

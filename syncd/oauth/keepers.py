@@ -62,7 +62,8 @@ class DatabaseKeeper:
             raise Misconfigured(
                 f"the tokens in the database cannot be read: {error}",
                 yaml_path="oauth",
-                hint=f"put that key into secrets.key, and restart; lost: syncd secrets forget {self._connector}",
+                hint="put that key into secrets.key, and restart; "
+                f"if it is lost: syncd secrets forget {self._connector}",
             ) from None
 
     def swap(self, old: Credential | None, new: Credential) -> bool:
