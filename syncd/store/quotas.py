@@ -9,8 +9,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, and_, select, update
 
 from syncd.contract import Quota
-from syncd.store.tables import quota
+from syncd.store.tables import EPOCH, quota
 from syncd.store.work import insert_new
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """Units that we took together, or nearly so; they leave the window together, when the last of them does."""
+
+    at: datetime  # of the last one
+    units: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,13 +27,22 @@ class Usage:
 
     name: str
     limit: int  # units of the whole account in a window
+    limit_at: datetime | None  # when the CRM last told it; None: it is the meter's own number
     window: timedelta
     next_at: datetime | None  # when the next unit is free
-    used: int  # what we took since `since`
-    since: datetime | None
-    left: int | None  # what the account has left, as the CRM last said, less what we took since
+    spent: tuple[Spent, ...]  # what we took, the oldest first
+    left: int | None  # what the account has left, as the CRM last said, and what we took and got back since
     left_at: datetime | None
-    resets_at: datetime | None
+    resets_at: datetime | None  # when the CRM said that all comes back at once
+
+    @property
+    def used(self) -> int:
+        """Tell how many units we took."""
+        return sum(each.units for each in self.spent)
+
+
+_AS_THEY_ARE = [field.name for field in fields(Usage) if field.name not in {"window", "spent"}]
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def lock(tx: Connection, connector: str, wanted: Sequence[Quota]) -> list[Usage]:
@@ -37,16 +54,17 @@ def lock(tx: Connection, connector: str, wanted: Sequence[Quota]) -> list[Usage]
     rows = tx.execute(query).all()
     if len(rows) < len(set(names)):
         for each in sorted(wanted, key=lambda each: each.name):
-            window_ms = each.window // timedelta(milliseconds=1)
-            insert_new(tx, quota, connector=connector, name=each.name, limit=each.limit, window_ms=window_ms)
+            values = {"name": each.name, "limit": each.limit, "window_ms": _milliseconds(each.window), "spent": []}
+            insert_new(tx, quota, connector=connector, **values)
         rows = tx.execute(query).all()
     return [_usage(row._mapping) for row in rows]
 
 
 def keep(tx: Connection, connector: str, usage: Usage) -> None:
     """Write a quota's use."""
-    values = {field.name: getattr(usage, field.name) for field in fields(Usage) if field.name not in {"name", "window"}}
-    values["window_ms"] = usage.window // timedelta(milliseconds=1)
+    values = {name: getattr(usage, name) for name in _AS_THEY_ARE if name != "name"}
+    values["window_ms"] = _milliseconds(usage.window)
+    values["spent"] = [[(each.at - EPOCH) // _MICROSECOND, each.units] for each in usage.spent]
     mine = and_(quota.c.connector == connector, quota.c.name == usage.name)
     tx.execute(update(quota).where(mine).values(**values))
 
@@ -58,5 +76,10 @@ def of(tx: Connection, connector: str) -> list[Usage]:
 
 
 def _usage(row: RowMapping) -> Usage:
-    values = {field.name: row[field.name] for field in fields(Usage) if field.name != "window"}
-    return Usage(**values, window=timedelta(milliseconds=row["window_ms"]))
+    values = {name: row[name] for name in _AS_THEY_ARE}
+    spent = tuple(Spent(at=EPOCH + at * _MICROSECOND, units=units) for at, units in row["spent"])
+    return Usage(**values, window=timedelta(milliseconds=row["window_ms"]), spent=spent)
+
+
+def _milliseconds(window: timedelta) -> int:
+    return window // timedelta(milliseconds=1)

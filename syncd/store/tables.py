@@ -253,10 +253,10 @@ quota = Table(  # what a CRM allows, and how much of it is used; shared by all p
     Column("connector", String(40), primary_key=True),
     Column("name", String(40), primary_key=True),
     Column("limit", BigInteger, nullable=False),  # units of the whole account in a window
+    Column("limit_at", Instant),  # when the CRM itself last told that limit
     Column("window_ms", BigInteger, nullable=False),
     Column("next_at", Instant),  # of a short window: when the next call may go
-    Column("used", BigInteger, nullable=False, server_default="0"),  # of a long window: what we took since `since`
-    Column("since", Instant),
+    Column("spent", JSON, nullable=False),  # of a long window: [[microseconds, units]], a pair for each hour of a day
     Column("left", BigInteger),  # what the account has left, as the CRM last said
     Column("left_at", Instant),
     Column("resets_at", Instant),

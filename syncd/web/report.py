@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 from starlette.requests import Request
 
 from syncd.flow.app import App
-from syncd.governor import ends_at, is_short, left_of, ours, quota_text
+from syncd.governor import is_short, left_of, ours, quota_text, turned
 from syncd.redaction import redact
 from syncd.store import books, quotas, referrals, sources, work
 from syncd.store.engine import read
@@ -84,15 +84,15 @@ def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
 
 
 def _quota(usage: Usage, percent: int, now: datetime) -> QuotaGiven:
-    short, is_over = is_short(usage), usage.since is None or ends_at(usage, now) <= now
+    short, usage = is_short(usage), turned(usage, now)
     return QuotaGiven(
         name=usage.name,
         limit=usage.limit,
         ours=ours(usage.limit, percent),
         window_seconds=usage.window.total_seconds(),
-        used=None if short else 0 if is_over else usage.used,
-        left=None if short else left_of(usage, now),
-        resets_at=None if short or is_over else ends_at(usage, now),
+        used=None if short else usage.used,
+        left=None if short else left_of(usage),
+        resets_at=None if short else usage.resets_at,
         text=quota_text(usage, percent, now),
     )
 

@@ -12,6 +12,7 @@ from syncd.contract import Quota
 from syncd.flow.opening import open_app
 from syncd.store import quotas
 from syncd.store.engine import write
+from syncd.store.quotas import Spent
 from tests.cli.conftest import Place
 
 
@@ -23,7 +24,8 @@ def use(place: Place) -> None:
     with write(app.database) as tx:
         _, day = quotas.lock(tx, "crm", [calls, daily])
         now = datetime.now(UTC)
-        quotas.keep(tx, "crm", replace(day, used=1_000, since=now, left=41_200, left_at=now))
+        spent = (Spent(at=now, units=1_000),)
+        quotas.keep(tx, "crm", replace(day, spent=spent, left=41_200, left_at=now))
     app.database.dispose()
 
 
@@ -32,7 +34,7 @@ def test_pace_and_what_is_left_of_the_day_stand_below_the_table(place: Place) ->
 
     told = place.did("status")
 
-    assert "connector crm: 8 calls a second of 10; 41,200 of 250,000 daily calls left, resets 20" in told
+    assert "connector crm: 8 calls a second of 10; 41,200 of 250,000 daily calls left, more from 20" in told
 
 
 def test_programs_get_the_numbers(place: Place) -> None:

@@ -198,7 +198,7 @@ def test_the_report_tells_pace_and_what_is_left(engine: Engine, tmp_path: Path) 
 
     (daily,) = connector.quotas
     assert (daily.name, daily.limit, daily.ours, daily.used, daily.left) == ("daily calls", 10, 8.0, 4, 6)
-    assert daily.text == "6 of 10 daily calls left, resets 2026-03-03 09:00 UTC"
+    assert daily.text == "6 of 10 daily calls left, more from 2026-03-03 09:00 UTC"
 
 
 def test_the_report_on_a_day_that_is_over_tells_of_a_new_one(engine: Engine, tmp_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from syncd.contract import (
+    BadDelivery,
     ConnectorError,
     JsonObject,
     Misconfigured,
@@ -20,6 +19,7 @@ from syncd.contract import (
     Transient,
     Unauthorized,
     answered_at,
+    read_json,
     retry_after,
     status_error,
     veiled,
@@ -141,19 +141,18 @@ def _path(kind: str, name: str, push: SalesforcePush) -> str | None:
     return own.get(name.lower())
 
 
-def read_json(answer: requests.Response) -> Any:
-    """Read an answer's JSON, strictly: a maintenance page and a body that was cut off come with a 200 too."""
+def read_answer(answer: requests.Response) -> Any:
+    """Read an answer's JSON, strictly: a maintenance page and a body that was cut off come with a 200 too.
+
+    It may be a list: of complaints, of rows, of versions. Who needs an object looks whether it is one.
+    """
     kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if not kind.endswith("json"):
         raise Transient(f"Salesforce's answer (status {answer.status_code}) is not JSON but {kind or 'of no type'}")
     try:
-        return json.loads(answer.content.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):  # not `from`: its text holds the whole body
+        return read_json(answer.content)
+    except BadDelivery:
         raise Transient(f"Salesforce's answer (status {answer.status_code}) is not whole, valid JSON") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def listed(items: object) -> list[JsonObject]:
@@ -169,7 +168,7 @@ def failure_of(answer: requests.Response, credential: str) -> ConnectorError:
     """
     status = answer.status_code
     try:
-        body = read_json(answer)
+        body = read_answer(answer)
     except Transient:
         body = []
     said = read_complaint(body)
@@ -220,7 +219,7 @@ def login_failure(answer: requests.Response, settings: SalesforceSettings) -> Co
     """
     status = answer.status_code
     try:
-        body = read_json(answer)
+        body = read_answer(answer)
     except Transient:
         body = {}
     code = str(body.get("error") or "") if isinstance(body, dict) else ""

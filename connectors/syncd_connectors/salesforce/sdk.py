@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from syncd.contract import ConnectorError, Http, Misconfigured, Transient, answered_at
-from syncd_connectors.salesforce.answers import failure_of, listed, login_failure, read_json
+from syncd_connectors.salesforce.answers import failure_of, listed, login_failure, read_answer
 from syncd_connectors.salesforce.settings import SalesforceSettings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class _Wire:
         self._note(answer)
         if not 200 <= answer.status_code < 300:
             raise failure_of(answer, "jwt" if self._settings.jwt else "client_id")
-        return _Answer(status_code=answer.status_code, body=None if answer.status_code == 204 else read_json(answer))
+        return _Answer(status_code=answer.status_code, body=None if answer.status_code == 204 else read_answer(answer))
 
     def post(self, url: str, data: Mapping[str, str], *, headers: Mapping[str, str] | None = None, **_: Any) -> _Answer:
         """Send a sign-in of the SDK's; raise whatever is not a session."""
@@ -108,7 +108,7 @@ class _Wire:
         self._note(answer)
         if answer.status_code != 200:
             raise login_failure(answer, self._settings)
-        body = read_json(answer)
+        body = read_answer(answer)
         if not isinstance(body, dict) or not re.fullmatch(r"[\x21-\x7e]+", str(body.get("access_token") or "")):
             raise Transient("Salesforce's answer to the sign-in holds no session")
         if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", str(body.get("instance_url"))):
@@ -121,7 +121,7 @@ class _Wire:
         self._note(answer)
         if answer.status_code != 200:
             raise failure_of(answer, "client_id")
-        return [str(it.get("version")) for it in listed(read_json(answer))]
+        return [str(it.get("version")) for it in listed(read_answer(answer))]
 
     def _at(self, url: str) -> str:
         # The SDK writes https:// and the org's host; `base_url` may be elsewhere and may have a path of its own.
