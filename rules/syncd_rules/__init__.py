@@ -5,16 +5,27 @@ Pure: no clock, no file, no network. `load` reads a program, `evaluate` weighs e
 
 from __future__ import annotations
 
-from syncd_rules.evaluate import evaluate
+from syncd_rules.cases import Case, cases_from_json, tried
+from syncd_rules.dump import dump
 from syncd_rules.events import Event
+from syncd_rules.explain import explain
+from syncd_rules.facts import facts_of
 from syncd_rules.identity import company_of, normalise_email
-from syncd_rules.ledger import Posting, Txn, balances, reconcile
+from syncd_rules.json_form import events_from_json, result_json
+from syncd_rules.ledger import ISSUED, Posting, Txn, balances, reconcile
 from syncd_rules.load import load
 from syncd_rules.model import InvalidProgram, Problem, Program
+from syncd_rules.replay import Comparison, compare
 from syncd_rules.result import Effect, Reached, ReferralState, Rejected, Result, Suppressed
 from syncd_rules.rewards import Reward
+from syncd_rules.schemas import schemas
+from syncd_rules.state import State, evaluate
+from syncd_rules.versions import misfits
 
 __all__ = [
+    "ISSUED",
+    "Case",
+    "Comparison",
     "Effect",
     "Event",
     "InvalidProgram",
@@ -26,12 +37,23 @@ __all__ = [
     "Rejected",
     "Result",
     "Reward",
+    "State",
     "Suppressed",
     "Txn",
     "balances",
+    "cases_from_json",
     "company_of",
+    "compare",
+    "dump",
     "evaluate",
+    "events_from_json",
+    "explain",
+    "facts_of",
     "load",
+    "misfits",
     "normalise_email",
     "reconcile",
+    "result_json",
+    "schemas",
+    "tried",
 ]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-# Within one instant: facts, sign-ups, activity, qualifications, what takes back, what was paid. Timers precede all.
-_FACT, _SIGN_UP, _ACTIVITY, _QUALIFICATION, _TAKING_BACK, _PAYMENT = range(6)
+from syncd_rules.money import CURRENCIES, minor_units
+
+# Within one instant: facts, sign-ups, activity, qualifications, what takes back, what was paid, what is erased.
+# Timers precede all.
+_FACT, _SIGN_UP, _ACTIVITY, _QUALIFICATION, _TAKING_BACK, _PAYMENT, _ERASURE = range(7)
+_REWARD = frozenset({"to", "rule", "subject"})
 
 # type -> (its place within one instant, the fields that it must have)
 TYPES: Mapping[str, tuple[int, frozenset[str]]] = {
     "code.created": (_FACT, frozenset({"code", "advocate"})),
     "participant.joined": (_FACT, frozenset({"participant"})),
+    "participant.erased": (_ERASURE, frozenset({"participant"})),
+    "identity.merged": (_FACT, frozenset({"from", "into"})),
     "customer.existing": (_FACT, frozenset({"friend"})),
     "link.shared": (_FACT, frozenset({"advocate"})),
     "referral.captured": (_FACT, frozenset({"friend", "code"})),
@@ -29,7 +35,10 @@ TYPES: Mapping[str, tuple[int, frozenset[str]]] = {
     "referral.qualified": (_QUALIFICATION, frozenset({"friend", "via"})),
     "order.refunded": (_TAKING_BACK, frozenset({"refund", "order", "participant", "amount", "currency"})),
     "referral.disqualified": (_TAKING_BACK, frozenset({"friend", "via"})),
-    "reward.fulfilled": (_PAYMENT, frozenset({"to", "rule", "subject"})),
+    "reward.approved": (_PAYMENT, _REWARD),
+    "reward.rejected": (_PAYMENT, _REWARD),
+    "reward.fulfilled": (_PAYMENT, _REWARD),
+    "reward.failed": (_PAYMENT, _REWARD),
 }
 
 
@@ -45,59 +54,74 @@ class Event:
     at: datetime  # kept in UTC
     campaign: str
     data: Mapping[str, Any] = field(default_factory=dict)  # ids, stages and amounts; no name, no address
+    order: tuple[datetime, int, str] = field(init=False, repr=False, compare=False)  # its place among all
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError(f"event {self.id}: `at` has no time zone")
+        if not _is_in_reach(self.at):
+            raise ValueError(f"event {self.id}: `at` is not between the years {_YEARS[0]} and {_YEARS[-1]}")
         if self.type not in TYPES:
             raise ValueError(f"event {self.id}: the rules know no events of type {self.type!r}")
         if missing := TYPES[self.type][1] - self.data.keys():
             raise ValueError(f"event {self.id}: {self.type} lacks {', '.join(sorted(missing))}")
         if wrong := [name for name, value in self.data.items() if not _well_formed(name, value)]:
             raise ValueError(f"event {self.id}: {self.type} has a malformed {', '.join(sorted(wrong))}")
+        if "amount" in TYPES[self.type][1] and _amount_is_wrong(self.data):
+            raise ValueError(f"event {self.id}: {self.type} has a malformed amount or currency")
         object.__setattr__(self, "at", self.at.astimezone(UTC))
-
-    @property
-    def order(self) -> tuple[datetime, int, str]:
-        """Its place in the canonical order."""
-        return (self.at, TYPES[self.type][0], self.id)
+        object.__setattr__(self, "order", (self.at, TYPES[self.type][0], self.id))
 
 
-def canonical(events: Iterable[Event], campaign: str, as_of: datetime) -> tuple[list[Event], tuple[str, ...]]:
-    """Give a campaign's events up to and including `as_of`, each id once, in canonical order.
+def earlier_copy(one: Event, other: Event) -> Event:
+    """Choose between two events of one id, the same whichever came first."""
+    return min(one, other, key=lambda e: (e.at, e.type, json.dumps(e.data, sort_keys=True, default=str)))
 
-    The second value names the ids that came with two contents; the earlier one is kept.
-    """
-    kept: dict[str, Event] = {}
-    conflicts: set[str] = set()
-    for event in events:
-        if event.campaign != campaign or event.at > as_of:
-            continue
-        known = kept.setdefault(event.id, event)
-        if known is not event and known != event:
-            conflicts.add(event.id)
-            kept[event.id] = min(known, event, key=_order_of_copies)
-    return sorted(kept.values(), key=lambda event: event.order), tuple(sorted(conflicts))
+
+def amount_of(event: Event) -> int:
+    """Give the amount of an order or a refund in minor units."""
+    return minor_units(event.data["amount"], event.data["currency"])
 
 
 _TIMES = frozenset({"valid_from", "valid_until", "since"})
-_ID_NAMES = "advocate code company deal friend identity participant reward rule stage subject to via"
+_ID_NAMES = (
+    "advocate by channel code company contract country currency deal friend from identity into order participant "
+    "product refund review reward rule stage subject to via"
+)
 _IDS = frozenset(_ID_NAMES.split())
+_OPTIONAL = frozenset({"by", "channel", "company", "country", "identity", "product", "reason", "reward"})
 
 
 def _well_formed(name: str, value: object) -> bool:
     """Tell whether a field that the rules read holds what they expect; None stands for a field that is not there."""
+    if value is None:
+        return name in _OPTIONAL or name in _TIMES or name == "redemption_limit" or name not in _CHECKED
     if name in _IDS:
         return isinstance(value, str) and value != ""
-    if name == "redemption_limit":
-        return value is None or (isinstance(value, int) and value >= 0)
+    if name in _WHOLE:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if name in _TIMES and isinstance(value, str):
         try:
-            return datetime.fromisoformat(value).tzinfo is not None
+            value = datetime.fromisoformat(value)
         except ValueError:
             return False
-    return name not in _TIMES or value is None or (isinstance(value, datetime) and value.tzinfo is not None)
+    return name not in _TIMES or (isinstance(value, datetime) and value.tzinfo is not None and _is_in_reach(value))
 
 
-def _order_of_copies(event: Event) -> tuple[datetime, str, str]:
-    return (event.at, event.type, json.dumps(event.data, sort_keys=True, default=str))
+_WHOLE = frozenset({"redemption_limit", "points"})
+_CHECKED = _IDS | _WHOLE | frozenset({"amount", "cycle"})
+
+
+_YEARS = range(1900, 9000)  # so that the periods of a program can be counted back and forth in any time zone
+
+
+def _is_in_reach(at: datetime) -> bool:
+    return at.year in _YEARS
+
+
+def _amount_is_wrong(data: Mapping[str, Any]) -> bool:
+    try:
+        minor_units(data["amount"], data["currency"])
+    except (TypeError, ValueError):
+        return True
+    return data["currency"] not in CURRENCIES

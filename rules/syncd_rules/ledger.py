@@ -11,18 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, takewhile
+from typing import NamedTuple
 
 ISSUED = "program:issued"
+CLAWBACK = "program:clawback"
 
 Net = Mapping[tuple[str, str], int]
 """(account, unit) -> amount, without zeros."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Posting:
+class Posting(NamedTuple):
     """So much of a unit into an account; a negative amount is out of it."""
 
-    account: str  # program:issued, or <participant>:pending | available | fulfilled
+    account: str  # program:issued, program:clawback, or <participant>:pending | available | fulfilled
     unit: str  # POINTS, a currency (minor units), or COUNT:<kind>
     amount: int
 
@@ -39,16 +40,16 @@ class Txn:
     postings: tuple[Posting, ...]
 
     def __post_init__(self) -> None:
-        units: dict[str, int] = defaultdict(int)
+        units: dict[str, int] = {}
         for posting in self.postings:
-            units[posting.unit] += posting.amount
+            units[posting.unit] = units.get(posting.unit, 0) + posting.amount
         if any(units.values()):
             raise ValueError(f"transaction {self.key} does not balance")
 
 
 def entitlement_key(*parts: str) -> str:
     """Join the parts of an entitlement to one text, so that different parts never give the same text."""
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return "/".join([part if part.isalnum() else part.replace("%", "%25").replace("/", "%2F") for part in parts])
 
 
 def net(txns: Iterable[Txn]) -> Net:
@@ -65,7 +66,7 @@ def balances(txns: Iterable[Txn]) -> dict[str, dict[str, dict[str, int]]]:
     but what is zero throughout."""
     held: dict[str, dict[str, dict[str, int]]] = {}
     for (account, unit), amount in sorted(net(txns).items()):
-        if account != ISSUED:
+        if account not in {ISSUED, CLAWBACK}:
             participant, _, pot = account.rpartition(":")
             pots = held.setdefault(participant, {}).setdefault(unit, {"pending": 0, "available": 0, "fulfilled": 0})
             pots[pot] = amount

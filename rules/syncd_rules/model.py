@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from syncd_rules.milestone import Milestone, Window
+from syncd_rules.prize import Recipient, ReferralReward, Rounding
 from syncd_rules.time import Duration, Period
 
 Counting = Literal["referrals", "conversions"]
 Verdict = Literal["reject", "review", "allow"]
-Recipient = Literal["advocate", "friend"]
-Trigger = Literal["referral.qualified", "stage.reached"]
-Kind = Literal[
-    "points",
-    "store_credit",
-    "discount_amount",
-    "discount_percentage",
-    "free_shipping",
-    "free_gift",
-    "cash",
-    "gift_card",
-]
+Basis = Literal["first_order", "single_order", "cumulative"]
+Clawback = Literal["none", "within_balance", "negative"]
+Exhausted = Literal["suppress", "clamp", "queue"]
 
 UTC_ZONE = ZoneInfo("UTC")
+POINTS = "POINTS"
 
 
 class InvalidProgram(Exception):
@@ -51,25 +44,25 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """A half-open stretch of time; an end that is None is open."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def __contains__(self, instant: datetime) -> bool:
-        return (self.start is None or self.start <= instant) and (self.end is None or instant < self.end)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Codes:
     """How referral codes look and how long they work."""
 
     prefix: str = ""
     pattern: str = "########"  # each # is a random character
     case_sensitive: bool = False
+    checked_at: Literal["signup", "qualification"] = "signup"
     default_redemption_limit: int = 0  # 0 = unlimited
     default_valid_for: Duration | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attribution:
+    """Which touch counts, and how far apart capture, sign-up and qualification may be."""
+
+    model: Literal["first_touch", "last_touch"] = "first_touch"
+    click_window: Duration | None = None  # captured -> signed up
+    conversion_window: Duration | None = None  # signed up -> qualified
+    terms_at: Literal["capture", "qualification"] = "capture"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +73,21 @@ class Eligibility:
     existing_customer: Verdict = "reject"
     existing_participant: Verdict = "allow"
     same_company_domain: Verdict = "allow"
+    disposable_email: Verdict = "allow"
     strip_plus_tag: bool = True  # for whoever normalises addresses, see identity.py
     gmail_dots: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Purchase:
+    """The friend has bought for so much, net of refunds."""
+
+    basis: Basis
+    least: Mapping[str, int] = field(default_factory=dict)  # currency -> minor units; empty = anything above 0
+
+    def enough(self, net: int, currency: str) -> bool:
+        """Tell whether an amount is enough; one in a currency that is not listed never is."""
+        return net > 0 and (not self.least or net >= self.least.get(currency, net + 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +96,7 @@ class Qualification:
 
     signup: bool = False
     stages: frozenset[str] = frozenset()
+    purchases: tuple[Purchase, ...] = ()
     via: frozenset[str] = frozenset()  # which explicit events are believed
 
 
@@ -101,7 +108,7 @@ class Stages:
     lost: frozenset[str] = frozenset({"lost"})
     skipped: Literal["grant", "skip"] = "grant"
     on_lost: Literal["keep_reached", "reverse_all"] = "keep_reached"
-    multiple_deals: Literal["any", "first"] = "any"
+    multiple_deals: Literal["any", "first", "all"] = "any"
 
     @property
     def final(self) -> str:
@@ -111,49 +118,45 @@ class Stages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """How many referrals count for one advocate."""
+    """How many referrals count for one advocate, and what the whole campaign may give."""
 
     max_referrals: int | None = None
     per_period: Mapping[Period, int] = field(default_factory=dict)
     cooldown: Duration | None = None
     friend_reward_when_capped: bool = True
+    budget: Mapping[str, int] = field(default_factory=dict)  # POINTS or a currency -> at most so much is given
+    when_exhausted: Exhausted = "suppress"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prize:
-    """What is given, and how long it is held back."""
+class Approval:
+    """Which rewards wait until people have approved them."""
 
-    id: str
-    kind: Kind
-    amount: str  # points: digits; money: decimal text; discount_percentage: the percentage; else "1"
-    currency: str | None = None
-    product: str | None = None
+    above: Mapping[str, int]  # POINTS or a currency -> rewards of more than this
+    kinds: frozenset[str]
+    persons: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """How rewards are held, taken back, rounded, approved, and when they expire."""
+
     hold: Duration = field(default_factory=Duration)
+    clawback: Clawback = "none"  # for what is fulfilled
+    partial_refund: Literal["recompute", "ignore"] = "recompute"
+    rounding: Rounding = "half_up"
+    approval: Approval | None = None
+    expiry: Mapping[str, Duration] = field(default_factory=dict)  # kind -> how long it is available
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReferralReward:
-    """A prize for each referral that qualifies or reaches a stage."""
+class Tax:
+    """When somebody has been given so much in a year that it has to be reported."""
 
-    id: str
-    trigger: Trigger
-    stage: str | None = None  # for stage.reached
-    to: Recipient
-    prize: Prize
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Milestone:
-    """Prizes for each time that an advocate's number of counted referrals passes a multiple of the target."""
-
-    id: str
-    name: str = ""
-    target: int
-    strict: bool = False  # comparison: gt
-    times: int | None = 1  # None = without end
-    reversible: bool = True
-    messages: tuple[str, ...] = ()
-    prizes: tuple[Prize, ...] = ()
+    country: str = ""
+    kinds: frozenset[str] = frozenset()
+    to: frozenset[Recipient] = frozenset({"advocate"})
+    threshold: Mapping[str, int] = field(default_factory=dict)  # currency -> minor units
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,50 +167,19 @@ class Program:
     name: str = ""
     version: int = 1
     effective_from: datetime | None = None  # None = always
+    on_activation: Literal["lifetime", "since_version"] = "lifetime"
     draft: bool = False
     timezone: ZoneInfo = UTC_ZONE
     base_currency: str = "USD"
     runs: Window = field(default_factory=Window)
     counting: Counting = "referrals"
     codes: Codes = field(default_factory=Codes)
+    attribution: Attribution = field(default_factory=Attribution)
     eligibility: Eligibility = field(default_factory=Eligibility)
     qualification: Qualification = field(default_factory=Qualification)
     stages: Stages = field(default_factory=Stages)
     limits: Limits = field(default_factory=Limits)
-    hold: Duration = field(default_factory=Duration)
+    settlement: Settlement = field(default_factory=Settlement)
+    tax: Tax | None = None
     rewards: tuple[ReferralReward, ...] = ()
     milestones: tuple[Milestone, ...] = ()
-
-
-class Versions:
-    """The versions of one campaign, drafts left out: which one is in force when."""
-
-    def __init__(self, programs: Sequence[Program]) -> None:
-        """Take the versions in any order; InvalidProgram where they are not versions of one campaign."""
-        if len({program.campaign for program in programs}) > 1:
-            raise InvalidProgram([Problem(path=("campaign",), message="these are programs of several campaigns")])
-        self.known = sorted((program for program in programs if not program.draft), key=lambda p: p.version)
-        for before, after in pairwise(self.known):
-            _follows(before, after)
-
-    def at(self, instant: datetime) -> Program | None:
-        """Give the newest version that is in force at an instant."""
-        for program in reversed(self.known):
-            if program.effective_from is None or program.effective_from <= instant:
-                return program
-        return None
-
-
-def _follows(before: Program, after: Program) -> None:
-    """Refuse a version that would change what another one already governs."""
-    name = f"version {after.version} of {after.campaign}"
-    if before.version == after.version:
-        raise InvalidProgram(
-            [Problem(path=("version",), message=f"there are two of {name}", hint="give each its own number")]
-        )
-    start = after.effective_from
-    if start is None or (before.effective_from is not None and start <= before.effective_from):
-        hint = f"set effective_from later than that of version {before.version}"
-        raise InvalidProgram(
-            [Problem(path=("effective_from",), message=f"{name} begins no later than the one before", hint=hint)]
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 # ISO 4217, list one: https://www.six-group.com/en/products-services/financial-information/data-standards.html
 _CODES = (
@@ -21,6 +21,9 @@ _DECIMALS = {
     4: "CLF UYW",
 }
 _DIGITS = {code: places for places, codes in _DECIMALS.items() for code in codes.split()}
+
+EXACT = Context(prec=60)
+"""What all arithmetic with decimals is done in: the caller's own context must not change an amount."""
 
 MOST_MINOR_UNITS = 10**15  # far from the end of a 64-bit column, so that sums fit too
 
@@ -47,4 +50,4 @@ def minor_units(text: str, currency: str) -> int:
 
 def decimal_text(amount: int, currency: str) -> str:
     """Write minor units as decimal text with the currency's own number of decimals."""
-    return str(Decimal(amount).scaleb(-digits(currency)).quantize(Decimal(1).scaleb(-digits(currency))))
+    return f"{Decimal(amount).scaleb(-digits(currency), EXACT):f}"

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from syncd_rules.events import Event
 from syncd_rules.model import Program, Stages
+from syncd_rules.orders import Orders
+
+_NONE: frozenset[str] = frozenset()
+
+
+@cache
+def _union(stages: frozenset[str], more: tuple[str, ...]) -> frozenset[str]:
+    """Join stages. There are few sets of them and many referrals, which share what is cached here."""
+    return stages.union(more)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """What has been heard of one referral since its sign-up."""
+    """What has been heard of one referral since its sign-up, but for its orders."""
 
     deals: Mapping[str, str] = field(default_factory=dict)  # deal -> its present stage
-    visited: frozenset[str] = frozenset()  # stages before the goal that were reached, for good
+    passed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # deal -> the stages that it went through
+    visited: frozenset[str] = _NONE  # stages before the goal that were reached, for good
     manual: bool | None = None  # the last human decision
     explicit: str | None = None  # via which an event says "qualified"
     withdrawn: bool = False  # an event said "disqualified", and nothing has qualified since
@@ -26,7 +37,7 @@ class Ignored(Exception):
 
 def opened(program: Program) -> Case:
     """Begin the case of a friend who has just signed up."""
-    return Case(visited=frozenset({program.stages.order[0]}))
+    return Case(visited=_union(_NONE, program.stages.order[:1]))
 
 
 def heard(case: Case, event: Event, program: Program) -> Case:
@@ -34,6 +45,13 @@ def heard(case: Case, event: Event, program: Program) -> Case:
     if event.type == "deal.stage_changed":
         return _moved(case, event.data["deal"], event.data["stage"], program)
     return _decided(case, event.type == "referral.qualified", event.data["via"], program)
+
+
+def bought(case: Case, orders: Orders, program: Program) -> Case:
+    """Give the case as it is after an order: one that is enough overrules an earlier disqualification."""
+    if case.withdrawn and _purchased(orders, program):
+        return replace(case, withdrawn=False)
+    return case
 
 
 def _moved(case: Case, deal: str, stage: str, program: Program) -> Case:
@@ -44,12 +62,22 @@ def _moved(case: Case, deal: str, stage: str, program: Program) -> Case:
         raise Ignored("not_the_first_deal")
     if case.deals.get(deal) == stage:
         return case
-    visited = case.visited
+    passed = case.passed.get(deal, _NONE)
     if stage in stages.order:
-        passed = stages.order[: stages.order.index(stage) + 1] if stages.skipped == "grant" else (stage,)
-        visited = visited.union(passed) - {stages.final}
-    withdrawn = case.withdrawn and not _qualifies(stage, program)
-    return replace(case, deals={**case.deals, deal: stage}, visited=visited, withdrawn=withdrawn)
+        way = stages.order[: stages.order.index(stage) + 1] if stages.skipped == "grant" else (stage,)
+        passed = _union(passed, way)
+    all_passed = {**case.passed, deal: passed}
+    new = passed
+    if stages.multiple_deals == "all":
+        new = frozenset.intersection(*all_passed.values())
+    return Case(
+        deals={**case.deals, deal: stage},
+        passed=all_passed,
+        visited=_union(case.visited, tuple(name for name in stages.order[:-1] if name in new)),
+        manual=case.manual,
+        explicit=case.explicit,
+        withdrawn=case.withdrawn and stage not in _far_enough(program),
+    )
 
 
 def _decided(case: Case, qualified: bool, via: str, program: Program) -> Case:
@@ -63,8 +91,10 @@ def _decided(case: Case, qualified: bool, via: str, program: Program) -> Case:
 def reached(case: Case, stages: Stages) -> frozenset[str]:
     """Give the stages that stand as reached: those before the goal for good, the goal while a deal is in it."""
     if stages.on_lost == "reverse_all" and present_stage(case, stages) in stages.lost:
-        return frozenset()
-    return case.visited | ({stages.final} & set(case.deals.values()))
+        return _NONE
+    now = case.deals.values()
+    won = all(stage == stages.final for stage in now) if stages.multiple_deals == "all" else stages.final in now
+    return _union(case.visited, stages.order[-1:]) if won and now else case.visited
 
 
 def present_stage(case: Case, stages: Stages) -> str:
@@ -81,20 +111,33 @@ def disqualified(case: Case) -> bool:
     return not case.manual if case.manual is not None else case.withdrawn
 
 
-def ground(case: Case, program: Program) -> str | None:
-    """Say via what the referral is qualified now, or None; a manual decision outranks all else."""
+def ground(case: Case, stages: Collection[str], orders: Orders, program: Program) -> str | None:
+    """Say via what the referral is qualified now that these stages are reached, or None.
+
+    A manual decision outranks all else.
+    """
     if case.manual is not None:
         return "manual" if case.manual else None
     if case.withdrawn:
         return None
     if case.explicit is not None:
         return case.explicit
-    if any(_qualifies(stage, program) for stage in reached(case, program.stages)):
+    if not _far_enough(program).isdisjoint(stages):
         return "crm"
+    if _purchased(orders, program):
+        return "purchase"
     return "signup" if program.qualification.signup else None
 
 
-def _qualifies(stage: str, program: Program) -> bool:
-    """Tell whether a stage is as far as a qualifying one, or further."""
-    order = program.stages.order
-    return stage in order and any(order.index(stage) >= order.index(goal) for goal in program.qualification.stages)
+def _far_enough(program: Program) -> frozenset[str]:
+    """Give the stages that are as far as a qualifying one, or further."""
+    return _from(program.stages.order, program.qualification.stages)
+
+
+@cache
+def _from(order: tuple[str, ...], goals: frozenset[str]) -> frozenset[str]:
+    return frozenset(order[min(map(order.index, goals)) :] if goals else ())
+
+
+def _purchased(orders: Orders, program: Program) -> bool:
+    return bool(orders.by_id) and any(map(orders.fulfil, range(len(program.qualification.purchases))))

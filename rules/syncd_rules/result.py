@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from syncd_rules.ledger import Txn
+from syncd_rules.model import UTC_ZONE
 from syncd_rules.rewards import Reward
 
 
@@ -15,18 +17,21 @@ from syncd_rules.rewards import Reward
 class ReferralState:
     """Where a referral stands."""
 
-    status: Literal["signed_up", "qualified", "disqualified"]
+    status: Literal["signed_up", "qualified", "disqualified", "expired"]
     referred_by: str
     stage: str  # the campaign's stage in which its furthest deal is now; a lost one only where all are lost
     counted: bool  # it counts for the advocate
     qualified_at: datetime | None = None  # since when, without a break
-    via: str | None = None  # what made it qualified: crm (a stage), signup, or the explicit event's own
+    via: str | None = None  # what made it qualified: crm (a stage), purchase, signup, or the explicit event's own
     review: str | None = None  # why a human should have a look
+    signed_up_at: datetime | None = None
+    channel: str | None = None  # how the friend came
+    revenue: Mapping[str, int] = field(default_factory=dict)  # currency -> net of all orders since, in minor units
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reached:
-    """An occurrence of a milestone that stands."""
+    """An occurrence of a milestone, or a step of a journey, that stands."""
 
     participant: str
     milestone: str
@@ -65,6 +70,10 @@ class Suppressed:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
     """Everything that the events up to `as_of` amount to."""
+
+    as_of: datetime | None = None
+    timezone: ZoneInfo = UTC_ZONE  # whose months reports go by
+    base_currency: str = "USD"
 
     referrals: Mapping[str, ReferralState] = field(default_factory=dict)  # by friend
     milestones: tuple[Reached, ...] = ()

@@ -31,6 +31,17 @@ class Duration:
     def __bool__(self) -> bool:
         return bool(self.months or self.days or self.elapsed)
 
+    def text(self) -> str:
+        """Write it as ISO 8601 does."""
+        seconds = self.elapsed // timedelta(seconds=1)
+        days = [f"{n}{unit}" for n, unit in ((self.months, "M"), (self.days, "D")) if n]
+        clock = [
+            f"{n}{unit}" for n, unit in ((seconds // 3600, "H"), (seconds // 60 % 60, "M"), (seconds % 60, "S")) if n
+        ]
+        if not clock and not days:
+            return "PT0S"
+        return "P" + "".join(days) + ("T" + "".join(clock) if clock else "")
+
 
 def parse_duration(text: str) -> Duration:
     """Read an ISO 8601 duration such as P30D, P3M or PT12H, of at most a hundred years; else ValueError."""
@@ -50,6 +61,8 @@ def parse_duration(text: str) -> Duration:
 
 def add(instant: datetime, length: Duration, zone: ZoneInfo) -> datetime:
     """Go forward from an instant: by the calendar of `zone` first (31 January and a month is the end of February)."""
+    if zone.key == "UTC" and not length.months:
+        return instant + timedelta(days=length.days) + length.elapsed  # no clock there is ever put forward or back
     if length.months or length.days:
         local = instant.astimezone(zone)
         month = local.month - 1 + length.months

@@ -5,15 +5,17 @@ A *kind* is a function from a place in the tree to a value; it raises `Wrong` wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from syncd_rules.model import Problem
+from syncd_rules.model import POINTS, Problem
 from syncd_rules.money import CURRENCIES, minor_units
 from syncd_rules.time import Duration, midnight, parse_duration
 
@@ -35,10 +37,6 @@ class Noted(Wrong):
 
     def __init__(self) -> None:
         super().__init__("")
-
-
-DROPPED = object()
-"""Stands in a list for an entry that was refused as a whole, so that the others keep their positions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +84,12 @@ class Section:
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
+
+    def refuse(self, key: str, message: str, hint: str = "") -> None:
+        """Note that a key may not be here, where it is."""
+        self._known.append(key)
+        if key in self._values:
+            self.place.report(message, hint, key)
 
     def entries(self, key: str) -> list[object]:
         """Give the entries of a list as they stand; nothing where there is no list."""
@@ -187,8 +191,6 @@ def listing(kind: Kind[T]) -> Kind[tuple[T, ...]]:
             raise Wrong("expected a list")
         entries: list[T] = []
         for number, value in enumerate(place.value):
-            if value is DROPPED:
-                continue
             entry = place.below(number, value)
             try:
                 entries.append(kind(entry))
@@ -256,5 +258,48 @@ def money(place: Place) -> dict[str, int]:
         except ValueError as error:
             raise Wrong(str(error)) from error
         if not amounts[code]:
-            raise Wrong(f"0 {code} is no reward", "write an amount above 0")
+            raise Wrong(f"0 {code} is nothing", "write an amount above 0")
     return amounts
+
+
+def units(place: Place) -> dict[str, int]:
+    """Amounts by currency, in minor units, and of `points`, under the name that the ledger has for them."""
+    if not isinstance(place.value, Mapping) or not place.value:
+        raise Wrong("an amount needs its currency, or points", 'write {EUR: "10.00", points: 1000}')
+    others = {key: value for key, value in place.value.items() if key != "points"}
+    amounts = money(replace(place, value=others)) if others else {}
+    if "points" in place.value:
+        amounts[POINTS] = whole(1)(place.below("points", place.value["points"]))
+    return amounts
+
+
+def decimal(place: Place) -> Decimal:
+    """A decimal number in plain digits; Decimal itself reads exponents, underscores and the digits of other scripts."""
+    word = text(place)
+    if not re.fullmatch(r"\d{1,15}(\.\d{1,9})?", word, re.ASCII):
+        raise Wrong(f"{word!r} is not a decimal number", "write digits, and a point with up to 9 more, as in 0.125")
+    return Decimal(word)
+
+
+def rate(place: Place) -> Decimal:
+    """A share above 0 and up to 1."""
+    share = decimal(place)
+    if not 0 < share <= 1:
+        raise Wrong(f"{share} is not a rate above 0 and up to 1", 'write "0.10" for ten per cent')
+    return share
+
+
+def percent(place: Place) -> str:
+    """A percentage above 0 and up to 100, as the author wrote it."""
+    share = decimal(place)
+    if not 0 < share <= 100:
+        raise Wrong(f"{share} is not a percentage above 0 and up to 100")
+    return text(place)
+
+
+def positive_duration(place: Place) -> Duration:
+    """An ISO 8601 duration that is longer than nothing."""
+    length = duration(place)
+    if not length:
+        raise Wrong("this lasts no time at all", "write one as in P30D, or leave it out")
+    return length

@@ -53,6 +53,28 @@ class Story:
     def disqualified(self, friend: str, via: str, on: float) -> Self:
         return self.happened(on, "referral.disqualified", friend=friend, via=via)
 
+    def buys(self, who: str, amount: str, on: float, order: str = "", currency: str = "USD", **data: Any) -> Self:
+        paid = {
+            "order": order or f"order-{len(self.events)}",
+            "participant": who,
+            "amount": amount,
+            "currency": currency,
+        }
+        return self.happened(on, "order.paid", **paid, **data)
+
+    def returns(self, who: str, order: str, amount: str, on: float, refund: str = "", currency: str = "USD") -> Self:
+        back = {"refund": refund or f"r{len(self.events)}", "order": order, "participant": who}
+        return self.happened(on, "order.refunded", **back, amount=amount, currency=currency)
+
+    def reviews(self, who: str, on: float, review: str = "") -> Self:
+        return self.happened(on, "review.posted", participant=who, review=review or f"v{len(self.events)}")
+
+    def gathers(self, who: str, points: int, on: float) -> Self:
+        return self.happened(on, "points.earned", participant=who, points=points)
+
+    def paid_out(self, to: str, rule: str, subject: str, on: float, **data: Any) -> Self:
+        return self.happened(on, "reward.fulfilled", to=to, rule=rule, subject=subject, **data)
+
     def wins(self, *friends: str, on: float = 2) -> Self:
         """Each signs up on day 1 and is won on day `on`."""
         for friend in friends:
@@ -77,6 +99,16 @@ def reward(result: Result, rule: str) -> Reward:
 def held(result: Result, who: str, unit: str = "POINTS") -> int:
     """Give what somebody has of a unit, held back or not."""
     return sum(balances(result.ledger).get(who, {}).get(unit, {}).values())
+
+
+def pots(result: Result, who: str, unit: str = "POINTS") -> dict[str, int]:
+    """Give what somebody has of a unit in each pot, without the empty ones."""
+    return {pot: n for pot, n in balances(result.ledger).get(who, {}).get(unit, {}).items() if n}
+
+
+def reached(result: Result, who: str = "ada") -> list[tuple[str, int]]:
+    """Give the milestones and steps that stand for somebody."""
+    return [(m.milestone, m.number) for m in result.milestones if m.participant == who]
 
 
 def effects(result: Result, name: str) -> int:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from syncd_rules import Event
-from syncd_rules.events import canonical
-from tests.rules.story import CAMPAIGN, DAY_0, Story, day, program
+from syncd_rules import Event, State, evaluate
+from tests.rules.story import CAMPAIGN, DAY_0, Story, day, effects, program
 
 
 def event(name: str, sort: str, on: float = 0, **data: Any) -> Event:
@@ -52,23 +51,29 @@ def test_within_an_instant_facts_come_first_and_payments_last() -> None:
         event("f", "code.created", code="ADA", advocate="ada"),
     ]
 
-    ordered, _ = canonical(told, CAMPAIGN, DAY_0)
-
-    assert [e.id for e in ordered] == ["f", "e", "d", "c", "b", "a"]
+    assert [e.id for e in sorted(told, key=lambda e: e.order)] == ["f", "e", "d", "c", "b", "a"]
 
 
-def test_later_events_are_parked_and_those_of_other_campaigns_left_out() -> None:
-    other = Event(id="x", type="link.shared", at=DAY_0, campaign="autumn", data={"advocate": "a"})
-    told = [event("now", "link.shared", 0, advocate="a"), event("later", "link.shared", 0.001, advocate="a"), other]
+def test_later_events_wait_and_those_of_other_campaigns_are_left_out() -> None:
+    story = Story().happened(1, "link.shared", advocate="ada").happened(1.001, "link.shared", advocate="ada")
+    story.events.append(Event(id="x", type="link.shared", at=DAY_0, campaign="autumn", data={"advocate": "ada"}))
 
-    assert [e.id for e in canonical(told, CAMPAIGN, DAY_0)[0]] == ["now"]
+    assert effects(story.told(on=1), "trigger.referral_link_shared") == 1
+    assert effects(story.told(on=2), "trigger.referral_link_shared") == 2
 
 
 def test_one_id_with_two_contents_keeps_the_earlier_and_is_reported_in_any_order() -> None:
-    first, second = event("e", "link.shared", 1, advocate="ada"), event("e", "link.shared", 2, advocate="bob")
+    story = Story().happened(2, "link.shared", "e", advocate="bob").happened(1, "link.shared", "e", advocate="ada")
+    first, second = story.events[1:]
 
     for told in ([first, second, first], [second, first]):
-        assert canonical(told, CAMPAIGN, day(3)) == ([first], ("e",))
+        result = evaluate([program()], told, day(3))
+        assert result.conflicts == ("e",)
+        assert [effect.data["advocate"] for effect in result.effects] == ["ada"]
+    state = State([program()])
+    for event in (first, second, first):
+        state.apply(event, day(3))
+    assert state.result(day(3)) == evaluate([program()], [first, second], day(3))
 
 
 def test_conflicts_reach_the_result() -> None:

@@ -64,6 +64,12 @@ def test_a_cooldown_runs_from_the_last_that_counted() -> None:
     assert counted(story.told(limited(cooldown="P2D"))) == ["bob", "eve"]
 
 
+def test_a_cooldown_does_not_run_from_a_referral_that_counts_no_more() -> None:
+    story = Story().wins("bob", on=2).deal("bob", "lost", 2.5).wins("cem", on=3)
+
+    assert counted(story.told(limited(cooldown="P2D"))) == ["cem"]
+
+
 def test_a_stage_reward_granted_before_the_limit_was_met_stays() -> None:
     meeting = {**POINTS_FOR_A_FRIEND, "id": "meeting", "trigger": "stage.reached", "stage": "meeting"}
     rules = program(limits={"per_advocate": {"max_referrals": "0"}}, rewards=[meeting, POINTS_FOR_A_FRIEND])

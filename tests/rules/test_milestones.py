@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from syncd_rules import Program, Result
-from tests.rules.story import Story, day, effects, held, program, statuses
+from syncd_rules import Program
+from tests.rules.story import Story, day, effects, held, program, reached, statuses
 
 
 def milestone(**keys: Any) -> dict[str, Any]:
@@ -16,10 +16,6 @@ def milestone(**keys: Any) -> dict[str, Any]:
 
 def rules(**keys: Any) -> Program:
     return program(milestones=[milestone(**keys)])
-
-
-def reached(result: Result) -> list[tuple[str, int]]:
-    return [(m.milestone, m.number) for m in result.milestones]
 
 
 FRIENDS = ("bob", "cem", "dan", "eve", "fay", "gil", "hal")

@@ -19,6 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ALLOWED = {
     "__future__",
+    "bisect",
     "calendar",
     "collections",
     "collections.abc",
@@ -26,6 +27,8 @@ ALLOWED = {
     "datetime",
     "decimal",
     "difflib",
+    "functools",
+    "hashlib",
     "heapq",
     "itertools",
     "json",

@@ -1,0 +1,156 @@
+"""The public forms: events that come in as JSON, and the result that goes out as JSON.
+
+Other programs rely on them. `schemas.py` describes them, README.md explains them; keep all three together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from syncd_rules.dashboard import dashboard
+from syncd_rules.events import Event
+from syncd_rules.identity import company_of, normalise_email
+from syncd_rules.kinds import KINDS
+from syncd_rules.ledger import Txn, balances
+from syncd_rules.model import POINTS, Program
+from syncd_rules.money import decimal_text
+from syncd_rules.result import ReferralState, Result
+from syncd_rules.rewards import Reward
+
+Json = dict[str, Any]
+
+
+def events_from_json(items: object, program: Program) -> list[Event]:
+    """Read an array of events about a program's campaign.
+
+    An `email` becomes the hash of its normal spelling, as `identity`, and of its company's domain, as `company`; the
+    events that come out hold no address. Raises ValueError that names every entry with which something is wrong.
+    """
+    if not isinstance(items, list):
+        raise ValueError("events are a JSON array of objects")
+    events, wrong = [], []
+    for number, item in enumerate(items):
+        try:
+            events.append(_event(item, program))
+        except (TypeError, ValueError) as error:
+            wrong.append(f"[{number}]: {error}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return events
+
+
+def _event(item: object, program: Program) -> Event:
+    if not isinstance(item, Mapping):
+        raise TypeError("an event is an object")
+    for name in ("id", "type", "at"):
+        if not isinstance(item.get(name), str) or not item[name]:
+            raise ValueError(f"`{name}` is missing, or is no text")
+    data = {key: value for key, value in item.items() if key not in {"id", "type", "at", "campaign", "email"}}
+    if (email := item.get("email")) is not None:
+        data |= _hashed(email, program)
+    try:
+        at = datetime.fromisoformat(item["at"])
+    except ValueError:
+        raise ValueError(f"event {item['id']}: `at` is no time as in 2026-03-01T00:00:00Z") from None
+    campaign = item.get("campaign") or program.campaign  # those of other campaigns are left out by the evaluation
+    return Event(id=item["id"], type=item["type"], at=at, campaign=campaign, data=data)
+
+
+def _hashed(email: object, program: Program) -> dict[str, str]:
+    rules = program.eligibility
+    normal = isinstance(email, str) and normalise_email(
+        email, strip_plus_tag=rules.strip_plus_tag, gmail_dots=rules.gmail_dots
+    )
+    if not normal or not isinstance(email, str):
+        raise ValueError("`email` is no address")
+    company = company_of(email)
+    return {"identity": _hash(normal)} | ({"company": _hash(company)} if company else {})
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- the result -------------------------------------------------------------------------------------------------------
+
+
+def result_json(result: Result) -> Json:
+    """Give a result as values that JSON has."""
+    board = dashboard(result)
+    return {
+        "referrals": {friend: _referral(state) for friend, state in result.referrals.items()},
+        "milestones": [[m.participant, m.milestone, m.number, time_text(m.reached_at)] for m in result.milestones],
+        "rewards": [_reward(reward) for reward in result.rewards],
+        "balances": _balances(result.ledger),
+        "effects": dict(sorted(Counter(effect.name for effect in result.effects).items())),
+        "rejected": [[r.friend, r.reason] for r in result.rejected],
+        "suppressed": [
+            {"to": s.to, "rule": s.rule, "subject": s.subject, "reason": s.reason} for s in result.suppressed
+        ],
+        "dashboard": {
+            "total_referrals": board.total_referrals,
+            "this_month": board.this_month,
+            "conversion_rate_percent": int(10 * board.conversion_rate_percent) / 10,
+            "revenue_attributed": decimal_text(board.revenue.get(result.base_currency, 0), result.base_currency),
+            "top_referrers": [[advocate, number] for advocate, number in board.top_referrers],
+            "source_breakdown": dict(board.source_breakdown),
+        },
+        "ledger": [_txn(txn) for txn in result.ledger],
+        "next_due": time_text(result.next_due) if result.next_due else None,
+    }
+
+
+def time_text(at: datetime) -> str:
+    """Write a time as RFC 3339 has it, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _referral(state: ReferralState) -> Json:
+    shown: Json = {"status": state.status, "referred_by": state.referred_by, "counted": state.counted}
+    if state.qualified_at is not None:
+        shown |= {"qualified_at": time_text(state.qualified_at), "via": state.via}
+    return shown | ({"review": state.review} if state.review else {})
+
+
+def _reward(reward: Reward) -> Json:
+    shown: Json = {
+        "to": reward.to,
+        "rule": reward.rule,
+        "reward": reward.reward,
+        "subject": reward.subject,
+        "kind": reward.kind,
+        "amount": reward.amount if reward.currency or KINDS[reward.kind].needs == "percent" else int(reward.amount),
+        "status": reward.status,
+    }
+    for name in ("currency", "product", "approval"):
+        if (value := getattr(reward, name)) is not None:
+            shown[name] = value
+    return shown
+
+
+def _balances(ledger: Iterable[Txn]) -> Json:
+    """Give what everybody has: whole numbers of points and vouchers, decimal text of money."""
+    return {
+        who: {
+            unit: {
+                pot: amount if unit == POINTS or unit.startswith("COUNT:") else decimal_text(amount, unit)
+                for pot, amount in pots.items()
+            }
+            for unit, pots in units.items()
+        }
+        for who, units in balances(ledger).items()
+    }
+
+
+def _txn(txn: Txn) -> Json:
+    return {
+        "key": txn.key,
+        "program_version": txn.program_version,
+        "cause_event": txn.cause_event,
+        "effective_at": time_text(txn.effective_at),
+        "postings": [{"account": p.account, "unit": p.unit, "amount": p.amount} for p in txn.postings],
+    }
