@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
-from syncd.store.tables import request, setting, token
-from syncd.store.work import insert_new
+from syncd.store.tables import program, request, setting, token
+from syncd.store.work import insert_new, put
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +77,34 @@ def remember_setting(tx: Connection, name: str, value: str) -> str:
     """Store a setting unless it is there; give the stored one."""
     insert_new(tx, setting, name=name, value=value)
     return str(tx.scalars(select(setting.c.value).where(setting.c.name == name)).one())
+
+
+def setting_of(tx: Connection, name: str) -> str | None:
+    """Read a setting."""
+    return tx.scalar(select(setting.c.value).where(setting.c.name == name))
+
+
+def write_setting(tx: Connection, name: str, value: str) -> None:
+    """Store a setting, whatever it was."""
+    put(tx, setting, {"name": name}, value=value)
+
+
+def drop_setting(tx: Connection, name: str) -> None:
+    """Forget a setting."""
+    tx.execute(delete(setting).where(setting.c.name == name))
+
+
+def programs(tx: Connection, campaign: str) -> dict[int, str]:
+    """Tell which versions of a program are known to have taken effect: version -> fingerprint."""
+    rows = tx.execute(select(program).where(program.c.campaign == campaign))
+    return {row.version: row.fingerprint for row in rows}
+
+
+def write_programs(tx: Connection, campaign: str, said: Mapping[int, str], now: datetime) -> None:
+    """Remember these versions of a program, and no others."""
+    tx.execute(delete(program).where(and_(program.c.campaign == campaign, program.c.version.not_in(list(said)))))
+    for version, fingerprint in said.items():
+        put(tx, program, {"campaign": campaign, "version": version}, fingerprint=fingerprint, seen_at=now)
 
 
 def _token(row: Any) -> Token:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all
 
-from syncd.store.tables import event, ledger_posting, ledger_txn, milestone, reward
+from syncd.store.tables import event, ledger_posting, ledger_txn, milestone, participant, referral, reward
 from syncd.store.work import insert_new, put
 from syncd_rules import Event, Posting, Reward, Txn
 
@@ -19,6 +20,7 @@ class Booked:
 
     key: str
     campaign: str
+    advocate: str  # whose books it is in
     recipient: str
     rule: str
     reward: str
@@ -28,11 +30,21 @@ class Booked:
     currency: str | None
     product: str | None
     status: str
+    approval: str | None  # awaiting: a person has to agree before it is given
     changed_at: datetime
 
 
-def add_event(tx: Connection, advocate: str, new: Event, *, cause: str, now: datetime) -> bool:
-    """Store an event in an advocate's books, once per id."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """An event, and its place among all that came."""
+
+    seq: int
+    received_at: datetime
+    event: Event
+
+
+def add_event(tx: Connection, about: str, new: Event, *, cause: str, now: datetime) -> bool:
+    """Store an event about a participant, once per id."""
     return insert_new(
         tx,
         event,
@@ -40,63 +52,109 @@ def add_event(tx: Connection, advocate: str, new: Event, *, cause: str, now: dat
         id=new.id,
         type=new.type,
         at=new.at,
-        advocate=advocate,
+        about=about,
         data=dict(new.data),
         cause=cause,
         received_at=now,
     )
 
 
-def events(tx: Connection, campaign: str, advocate: str) -> list[Event]:
-    """Read all events of an advocate's books."""
-    mine = and_(event.c.campaign == campaign, event.c.advocate == advocate)
-    rows = tx.execute(select(event).where(mine).order_by(event.c.at, event.c.id))
-    return [Event(id=r.id, type=r.type, at=r.at, campaign=r.campaign, data=r.data) for r in rows]
+def events(tx: Connection, campaign: str, advocate: str | None, *, after: int = 0) -> list[Told]:
+    """Read what came after `after` into the books of an advocate, or of the whole campaign, in the order of coming.
+
+    In an advocate's books is what is about them, under whatever id they were known, and what is about their friends.
+    """
+    mine = and_(_in_books(campaign, advocate), event.c.seq > after)
+    return [_told(row) for row in tx.execute(select(event).where(mine).order_by(event.c.seq))]
 
 
-def last_told(tx: Connection, campaign: str, advocate: str) -> datetime | None:
-    """Tell when the newest event came into an advocate's books."""
-    mine = and_(event.c.campaign == campaign, event.c.advocate == advocate)
-    last: datetime | None = tx.scalar(select(func.max(event.c.received_at)).where(mine))
-    return last
+def _in_books(campaign: str, advocate: str | None) -> ColumnElement[bool]:
+    if advocate is None:
+        return event.c.campaign == campaign
+    invited = and_(referral.c.campaign == campaign, referral.c.advocate == advocate)
+    # One who turned out to have been referred before, under another name, is nobody's friend a second time.
+    stands = or_(referral.c.reason.is_(None), referral.c.reason != "already_referred")
+    friends = select(referral.c.friend).where(invited, stands)
+    people = union_all(select(literal(advocate)), friends).scalar_subquery()
+    names = select(participant.c.id).where(participant.c.merged_into.in_(people))
+    return and_(event.c.campaign == campaign, or_(event.c.about.in_(people), event.c.about.in_(names)))
+
+
+def events_about(tx: Connection, campaign: str, who: Iterable[str]) -> list[Told]:
+    """Read everything about these participants, under whatever id they were known."""
+    ids = list(who)
+    names = select(participant.c.id).where(participant.c.merged_into.in_(ids))
+    mine = and_(event.c.campaign == campaign, or_(event.c.about.in_(ids), event.c.about.in_(names)))
+    return [_told(row) for row in tx.execute(select(event).where(mine).order_by(event.c.seq))]
+
+
+def campaigns_about(tx: Connection, who: Iterable[str]) -> list[str]:
+    """List the campaigns in which something is known of these participants."""
+    about = event.c.about.in_(list(who))
+    return list(tx.scalars(select(event.c.campaign).where(about).distinct().order_by(event.c.campaign)))
 
 
 def stored_event(tx: Connection, campaign: str, id: str) -> Event | None:
     """Read one event."""
-    r = tx.execute(select(event).where(and_(event.c.campaign == campaign, event.c.id == id))).one_or_none()
-    return None if r is None else Event(id=r.id, type=r.type, at=r.at, campaign=r.campaign, data=r.data)
+    row = tx.execute(select(event).where(and_(event.c.campaign == campaign, event.c.id == id))).one_or_none()
+    return None if row is None else _told(row).event
 
 
-def cause_of(tx: Connection, campaign: str, id: str) -> str | None:
-    """Tell who or what an event came from."""
-    return tx.scalar(select(event.c.cause).where(and_(event.c.campaign == campaign, event.c.id == id)))
+def has_events(tx: Connection, campaign: str) -> bool:
+    """Tell whether anything has happened in a campaign."""
+    return tx.scalar(select(event.c.seq).where(event.c.campaign == campaign).limit(1)) is not None
 
 
-def posted(tx: Connection, campaign: str, advocate: str) -> list[Txn]:
-    """Read an advocate's ledger, in the order of its writing."""
-    mine = and_(ledger_txn.c.campaign == campaign, ledger_txn.c.advocate == advocate)
+def causes_of(tx: Connection, campaign: str, advocate: str | None) -> dict[str, str]:
+    """Tell who or what each event in an advocate's books, or in a whole campaign's, came from."""
+    rows = tx.execute(select(event.c.id, event.c.cause).where(_in_books(campaign, advocate)))
+    return {row.id: row.cause for row in rows}
+
+
+def _told(row: Any) -> Told:
+    kept = Event(id=row.id, type=row.type, at=row.at, campaign=row.campaign, data=row.data)
+    return Told(seq=row.seq, received_at=row.received_at, event=kept)
+
+
+def posted(tx: Connection, campaign: str, advocates: Sequence[str] | None) -> list[tuple[str, Txn]]:
+    """Read the ledger of these advocates, or of a whole campaign, in the order of its writing: (advocate, txn).
+
+    What was given to a friend who turned out to be somebody else's is in the books that its reward is in now.
+    """
+    mine = ledger_txn.c.campaign == campaign
+    if advocates is not None:
+        here = reward.c.advocate.in_(list(advocates))
+        moved = select(reward.c.key).where(and_(reward.c.key == ledger_txn.c.entitlement, ~here)).exists()
+        written = and_(ledger_txn.c.advocate.in_(list(advocates)), ~moved)
+        given = select(reward.c.key).where(and_(reward.c.campaign == campaign, here))
+        mine = and_(mine, or_(written, ledger_txn.c.entitlement.in_(given)))
     postings: dict[str, list[Posting]] = {}
     query = select(ledger_posting).join(ledger_txn, ledger_txn.c.key == ledger_posting.c.txn).where(mine)
     for row in tx.execute(query.order_by(ledger_posting.c.account, ledger_posting.c.unit)):
         postings.setdefault(row.txn, []).append(Posting(account=row.account, unit=row.unit, amount=row.amount))
-    return [
-        Txn(
-            key=row.key,
-            entitlement=row.entitlement,
-            program_version=row.program_version,
-            cause_event=row.cause_event,
-            effective_at=row.effective_at,
-            postings=tuple(postings[row.key]),
-        )
-        for row in tx.execute(select(ledger_txn).where(mine).order_by(ledger_txn.c.seq))
-    ]
+    ordered = select(ledger_txn).where(mine).order_by(ledger_txn.c.recorded_at, ledger_txn.c.seq)
+    return [(row.advocate, _txn(row, postings[row.key])) for row in tx.execute(ordered)]
 
 
-def post(tx: Connection, campaign: str, advocate: str, txns: Sequence[Txn], now: datetime) -> None:
-    """Append transactions to the ledger. Raises ValueError on one that does not balance; a key twice is an error."""
-    mine = and_(ledger_txn.c.campaign == campaign, ledger_txn.c.advocate == advocate)
-    last = tx.scalar(select(func.max(ledger_txn.c.seq)).where(mine)) or 0
-    for seq, txn in enumerate(txns, last + 1):
+def _txn(row: Any, postings: Sequence[Posting]) -> Txn:
+    return Txn(
+        key=row.key,
+        entitlement=row.entitlement,
+        program_version=row.program_version,
+        cause_event=row.cause_event,
+        effective_at=row.effective_at,
+        postings=tuple(postings),
+    )
+
+
+def post(tx: Connection, campaign: str, txns: Sequence[tuple[str, Txn]], now: datetime) -> None:
+    """Append transactions to the ledgers of these advocates: (advocate, txn).
+
+    Raises ValueError on one that does not balance; a key twice is an error.
+    """
+    mine = and_(ledger_txn.c.campaign == campaign, ledger_txn.c.recorded_at == now)
+    last = tx.scalar(select(func.max(ledger_txn.c.seq)).where(mine)) if txns else None
+    for seq, (advocate, txn) in enumerate(txns, (last or 0) + 1):
         sums: dict[str, int] = {}
         for posting in txn.postings:
             sums[posting.unit] = sums.get(posting.unit, 0) + posting.amount
@@ -138,14 +196,18 @@ def rewards(
     tx: Connection,
     *,
     campaign: str | None = None,
-    advocate: str | None = None,
+    advocates: Sequence[str] | None = None,
     recipient: str | None = None,
     status: str | None = None,
+    approval: str | None = None,
+    key: str | None = None,
     limit: int = 100_000,
 ) -> list[Booked]:
     """List rewards in their present state, the newest change first."""
-    equal = {"campaign": campaign, "advocate": advocate, "recipient": recipient, "status": status}
+    equal = {"campaign": campaign, "recipient": recipient, "status": status, "approval": approval, "key": key}
     conditions = [reward.c[name] == value for name, value in equal.items() if value is not None]
+    if advocates is not None:
+        conditions.append(reward.c.advocate.in_(list(advocates)))
     query = select(reward).where(*conditions).order_by(reward.c.changed_at.desc(), reward.c.key).limit(limit)
     return [Booked(**{n: row._mapping[n] for n in Booked.__dataclass_fields__}) for row in tx.execute(query)]
 
@@ -167,6 +229,7 @@ def write_reward(tx: Connection, campaign: str, advocate: str, new: Reward, now:
         currency=new.currency,
         product=new.product,
         status=new.status,
+        approval=new.approval,
         changed_at=now,
     )
 
@@ -176,9 +239,13 @@ def drop_reward(tx: Connection, key: str) -> None:
     tx.execute(delete(reward).where(reward.c.key == key))
 
 
-def milestones(tx: Connection, campaign: str, participants: Iterable[str]) -> dict[tuple[str, str, int], datetime]:
-    """List the milestones that stand: (participant, milestone, number) -> when it was reached."""
-    mine = and_(milestone.c.campaign == campaign, milestone.c.participant.in_(list(participants)))
+def milestones(
+    tx: Connection, campaign: str, participants: Iterable[str] | None
+) -> dict[tuple[str, str, int], datetime]:
+    """List the milestones that stand, of these or of all: (participant, milestone, number) -> when it was reached."""
+    mine = milestone.c.campaign == campaign
+    if participants is not None:
+        mine = and_(mine, milestone.c.participant.in_(list(participants)))
     return {(r.participant, r.milestone, r.number): r.reached_at for r in tx.execute(select(milestone).where(mine))}
 
 

@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 T = TypeVar("T")
 
 _READ = "syncd_read"  # the execution option that tells SQLite's `begin` which transaction is wanted
+_AFTERWARDS = "syncd_afterwards"
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
 
 
@@ -51,8 +52,19 @@ def connect(url: str) -> Engine:
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
     """Run a block as one write transaction: committed when it ends, undone when it raises."""
-    with engine.begin() as conn:
-        yield conn
+    with engine.connect() as conn:
+        afterwards: list[Callable[[], None]] = []
+        # Of the connection to the database, which is used again: what a former transaction left is not ours.
+        conn.info[_AFTERWARDS] = afterwards
+        with conn.begin():
+            yield conn
+        for fn in afterwards:
+            fn()
+
+
+def once_committed(tx: Connection, fn: Callable[[], None]) -> None:
+    """Have `fn` called when this write transaction has been committed, and never if it is undone."""
+    tx.info[_AFTERWARDS].append(fn)
 
 
 @contextmanager

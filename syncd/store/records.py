@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, or_, select, update
 
 from syncd.contract import RemoteId, RemoteRef, StageFact
 from syncd.store.tables import deal, record, referral
@@ -55,10 +55,10 @@ def where_is(tx: Connection, lead: str) -> dict[str, RemoteRef]:
     return {row.connector: _ref(row._mapping) for row in tx.execute(select(record).where(record.c.lead == lead))}
 
 
-def pushed(tx: Connection, campaign: str, advocate: str) -> set[str]:
-    """Tell which leads of an advocate some push has brought into a CRM."""
-    query = select(record.c.lead).join(referral, referral.c.id == record.c.lead)
-    return set(tx.scalars(query.where(_of(campaign, advocate), record.c.pushed_at.is_not(None))))
+def pushed(tx: Connection, leads: Sequence[str]) -> set[str]:
+    """Tell which of these leads some push has brought into a CRM."""
+    there = and_(record.c.lead.in_(leads), record.c.pushed_at.is_not(None))
+    return set(tx.scalars(select(record.c.lead).where(there)))
 
 
 def leads_of(
@@ -78,17 +78,13 @@ def leads_of(
     return by_deal, by_person
 
 
-def deals_of(tx: Connection, campaign: str, advocate: str) -> dict[str, list[Deal]]:
-    """List the deals of an advocate's leads in every CRM, by lead."""
-    query = select(deal).join(referral, referral.c.id == deal.c.lead).where(_of(campaign, advocate))
+def deals_of(tx: Connection, leads: Sequence[str]) -> dict[str, list[Deal]]:
+    """List the deals of these leads in every CRM, by lead."""
+    query = select(deal).where(deal.c.lead.in_(leads)).order_by(deal.c.connector, deal.c.deal_id)
     deals: dict[str, list[Deal]] = {}
-    for row in tx.execute(query.order_by(deal.c.connector, deal.c.deal_id)):
+    for row in tx.execute(query):
         deals.setdefault(row.lead, []).append(_deal(row._mapping))
     return deals
-
-
-def _of(campaign: str, advocate: str) -> ColumnElement[bool]:
-    return and_(referral.c.campaign == campaign, referral.c.advocate == advocate)
 
 
 def versions(tx: Connection, connector: str, deals: Sequence[str]) -> dict[tuple[str, str], Deal]:

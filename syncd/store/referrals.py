@@ -69,6 +69,7 @@ def find(
     campaign: str | None = None,
     advocate: str | None = None,
     friend: str | None = None,
+    friends: Sequence[str] | None = None,
     code: str | None = None,
     ids: Sequence[str] | None = None,
     standing: str | None = None,
@@ -80,6 +81,8 @@ def find(
     conditions = [referral.c[name] == value for name, value in equal.items() if value is not None]
     if ids is not None:
         conditions.append(referral.c.id.in_(list(ids)))
+    if friends is not None:
+        conditions.append(referral.c.friend.in_(list(friends)))
     if before is not None:
         conditions.append(
             or_(

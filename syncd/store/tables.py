@@ -91,21 +91,40 @@ participant = Table(  # a person; beside it only deliveries that are not decided
     "participant",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("identity", String(64), nullable=False, unique=True),  # HMAC of the normalised e-mail
+    Column("identity", String(64), unique=True),  # HMAC of the normalised e-mail; NULL once erased or merged
     Column("email", Text),
     Column("first_name", Text),
     Column("last_name", Text),
     Column("phone", Text),
     Column("company", Text),
     Column("created_at", Instant, nullable=False),
+    Column("erased_at", Instant),
+    Column("merged_into", String(40), ForeignKey("participant.id"), index=True),
 )
 
-advocate = Table(  # a participant who invites in a campaign; this row is locked before anything of theirs is counted
+campaign = Table(  # this row is locked before the books of a campaign with a budget are touched
+    "campaign",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default="0"),  # raised whenever its books are written
+)
+
+program = Table(  # the versions that have taken effect: what was promised is not changed afterwards
+    "program",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+advocate = Table(  # the books of a participant in a campaign; this row is locked before anything of theirs is counted
     "advocate",
     metadata,
     Column("campaign", String(64), primary_key=True),
     Column("participant", String(40), ForeignKey("participant.id"), primary_key=True),
     Column("joined_at", Instant, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="0"),  # raised whenever these books are written
 )
 
 code = Table(
@@ -181,15 +200,17 @@ outbox = Table(  # what we owe
     "outbox",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("key", String(200), nullable=False, unique=True),
+    Column("key", String(1600), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),  # push | effect
     Column("connector", String(40)),
     Column("lead", String(40)),
+    Column("campaign", String(64)),  # of an effect
     Column("payload", JSON, nullable=False, default=dict),
     *_work_columns(),
     Column("dead", Boolean, nullable=False, default=False),  # closed without having succeeded
     Index(None, "connector", "due_at"),
     Index(None, "lead"),
+    Index(None, "campaign"),
 )
 
 inbox = Table(  # what we were told
@@ -265,22 +286,24 @@ quota = Table(  # what a CRM allows, and how much of it is used; shared by all p
 event = Table(  # a fact for the rules
     "event",
     metadata,
-    Column("campaign", String(64), primary_key=True),
-    Column("id", String(300), primary_key=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),  # in the order of their coming
+    Column("campaign", String(64), nullable=False),
+    Column("id", String(300), nullable=False),
     Column("type", String(40), nullable=False),
     Column("at", Instant, nullable=False),
-    Column("advocate", String(40), nullable=False),  # whose books it can change
+    Column("about", String(40), nullable=False),  # the participant: it is in their books, and in their advocate's
     Column("data", JSON, nullable=False),
     Column("cause", String(120), nullable=False),  # who or what told us
     Column("received_at", Instant, nullable=False),
-    Index(None, "campaign", "advocate"),
+    UniqueConstraint("campaign", "id"),
+    Index(None, "about", "campaign"),
 )
 
 ledger_txn = Table(  # append-only: a trigger refuses any other change
     "ledger_txn",
     metadata,
-    Column("key", String(400), primary_key=True),
-    Column("entitlement", String(400), nullable=False),
+    Column("key", String(1500), primary_key=True),
+    Column("entitlement", String(1500), nullable=False),
     Column("seq", BigInteger, nullable=False),  # the order within the advocate's books
     Column("campaign", String(64), nullable=False),
     Column("advocate", String(40), nullable=False),
@@ -289,12 +312,13 @@ ledger_txn = Table(  # append-only: a trigger refuses any other change
     Column("effective_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Index(None, "campaign", "advocate"),
+    Index(None, "entitlement"),
 )
 
 ledger_posting = Table(  # append-only; the amounts of a transaction sum to 0 per unit
     "ledger_posting",
     metadata,
-    Column("txn", String(400), ForeignKey("ledger_txn.key"), primary_key=True),
+    Column("txn", String(1500), ForeignKey("ledger_txn.key"), primary_key=True),
     Column("account", String(200), primary_key=True),
     Column("unit", String(40), primary_key=True),
     Column("amount", BigInteger, nullable=False),
@@ -304,7 +328,7 @@ ledger_posting = Table(  # append-only; the amounts of a transaction sum to 0 pe
 reward = Table(  # the present state of each entitlement; a view of the ledger kept for lists
     "reward",
     metadata,
-    Column("key", String(400), primary_key=True),
+    Column("key", String(1500), primary_key=True),
     Column("campaign", String(64), nullable=False),
     Column("advocate", String(40), nullable=False),  # whose books it is in; `recipient` may be the friend
     Column("recipient", String(40), nullable=False),
@@ -316,6 +340,7 @@ reward = Table(  # the present state of each entitlement; a view of the ledger k
     Column("currency", String(3)),
     Column("product", String(120)),
     Column("status", String(16), nullable=False),
+    Column("approval", String(16)),  # awaiting: a person has to agree before it is given
     Column("changed_at", Instant, nullable=False),
     Index(None, "campaign", "advocate"),
 )

@@ -6,12 +6,13 @@ is still the row's. So a dead worker's rows fall due again by themselves, and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, Text, and_, cast, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.store.tables import inbox, outbox
@@ -135,10 +136,18 @@ def owe_push(tx: Connection, *, connector: str, lead: str, campaign: str, now: d
     return owe(tx, key=key, kind="push", connector=connector, lead=lead, payload=payload, due_at=now, now=now)
 
 
-def effects_of(tx: Connection, advocate: str) -> set[str]:
-    """List the keys of the effects that an advocate's books have had so far."""
-    mine = and_(outbox.c.lead == advocate, outbox.c.kind == "effect")
-    return set(tx.scalars(select(outbox.c.key).where(mine)))
+def owe_effect(tx: Connection, campaign: str, key: str, lead: str, payload: Mapping[str, Any], now: datetime) -> bool:
+    """Put an effect into the outbox, once per key."""
+    values = {"campaign": campaign, "lead": lead, "payload": dict(payload), "created_at": now}
+    return insert_new(tx, outbox, key=f"effect:{key}", kind="effect", due_at=None, **values)
+
+
+def effects_of(tx: Connection, campaign: str, leads: Sequence[str] | None) -> set[str]:
+    """List the keys of the effects that these books, or all of a campaign, have had so far."""
+    mine = and_(outbox.c.campaign == campaign, outbox.c.kind == "effect")
+    if leads is not None:
+        mine = and_(mine, outbox.c.lead.in_(list(leads)))
+    return {key.removeprefix("effect:") for key in tx.scalars(select(outbox.c.key).where(mine))}
 
 
 def told(
@@ -178,6 +187,22 @@ def set_timer(
     elif not insert_new(tx, inbox, key=key, kind="timer", source=source, **values):
         # A new lease number: whoever works on the timer that is replaced must not close this one.
         tx.execute(update(inbox).where(inbox.c.key == key).values(lease=inbox.c.lease + 1, **values))
+
+
+def set_timers(tx: Connection, timers: Sequence[tuple[str, Mapping[str, Any]]], *, source: str, now: datetime) -> None:
+    """Have all books of these timers, (key, payload), looked at now."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    values = {"due_at": now, "created_at": now, "attempt": 0, "failures": 0, "error": None, "dead": False}
+    statement = dialect.insert(inbox).values(kind="timer", source=source, **values)
+    again = statement.on_conflict_do_update(index_elements=["key"], set_={**values, "lease": inbox.c.lease + 1})
+    if timers:
+        tx.execute(again, [{"key": key, "payload": dict(payload)} for key, payload in timers])
+
+
+def timer_is_due(tx: Connection, key: str, now: datetime) -> bool:
+    """Tell whether a timer has run out, and nobody has seen to it or somebody is about to."""
+    due = or_(inbox.c.due_at <= now, and_(inbox.c.due_at.is_not(None), inbox.c.attempt > 0))
+    return tx.scalar(select(inbox.c.id).where(and_(inbox.c.key == key, due))) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -297,3 +322,22 @@ def _duty(row: RowMapping, table: Table) -> Duty:
         failures=row["failures"],
         created_at=row["created_at"],
     )
+
+
+def drop_pushes(tx: Connection, leads: Sequence[str]) -> None:
+    """Close what is owed to CRMs of these leads; whoever works on it now finds the lease lost."""
+    mine = and_(outbox.c.lead.in_(list(leads)), outbox.c.kind == "push")
+    closed: dict[str, Any] = {"due_at": None, "dead": False, "payload": {}, "error": None, "lease": outbox.c.lease + 1}
+    tx.execute(update(outbox).where(mine).values(**closed))
+
+
+def forget_deliveries(tx: Connection, names: Callable[[str], bool]) -> None:
+    """Empty the deliveries of which `names` says that they name somebody, by their text; undecided ones are closed."""
+    carrying = and_(inbox.c.kind == "delivery", cast(inbox.c.payload, Text) != "{}")
+    found = [
+        row.id
+        for row in tx.execute(select(inbox.c.id, inbox.c.payload).where(carrying))
+        if names(json.dumps(row.payload, ensure_ascii=False))
+    ]
+    for id in found:
+        tx.execute(update(inbox).where(inbox.c.id == id).values(payload={}, due_at=None, lease=inbox.c.lease + 1))

@@ -95,17 +95,33 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_deal_lead"), "deal", ["lead"], unique=False)
     op.create_table(
         "event",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("campaign", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=300), nullable=False),
         sa.Column("type", sa.String(length=40), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("advocate", sa.String(length=40), nullable=False),
+        sa.Column("about", sa.String(length=40), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("cause", sa.String(length=120), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("campaign", "id", name=op.f("pk_event")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_event")),
+        sa.UniqueConstraint("campaign", "id", name=op.f("uq_event_campaign_id")),
     )
-    op.create_index(op.f("ix_event_campaign_advocate"), "event", ["campaign", "advocate"], unique=False)
+    op.create_index(op.f("ix_event_about_campaign"), "event", ["about", "campaign"], unique=False)
+    op.create_table(
+        "campaign",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
+    )
+    op.create_table(
+        "program",
+        sa.Column("campaign", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "version", name=op.f("pk_program")),
+    )
     op.create_table(
         "history",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -140,8 +156,8 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_inbox_source_due_at"), "inbox", ["source", "due_at"], unique=False)
     op.create_table(
         "ledger_txn",
-        sa.Column("key", sa.String(length=400), nullable=False),
-        sa.Column("entitlement", sa.String(length=400), nullable=False),
+        sa.Column("key", sa.String(length=1500), nullable=False),
+        sa.Column("entitlement", sa.String(length=1500), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("campaign", sa.String(length=64), nullable=False),
         sa.Column("advocate", sa.String(length=40), nullable=False),
@@ -152,6 +168,7 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_ledger_txn")),
     )
     op.create_index(op.f("ix_ledger_txn_campaign_advocate"), "ledger_txn", ["campaign", "advocate"], unique=False)
+    op.create_index(op.f("ix_ledger_txn_entitlement"), "ledger_txn", ["entitlement"], unique=False)
     op.create_table(
         "milestone",
         sa.Column("campaign", sa.String(length=64), nullable=False),
@@ -164,10 +181,11 @@ def _create_tables() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.String(length=1600), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("connector", sa.String(length=40), nullable=True),
         sa.Column("lead", sa.String(length=40), nullable=True),
+        sa.Column("campaign", sa.String(length=64), nullable=True),
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("lease", sa.BigInteger(), server_default="0", nullable=False),
@@ -181,20 +199,25 @@ def _create_tables() -> None:
     )
     op.create_index(op.f("ix_outbox_connector_due_at"), "outbox", ["connector", "due_at"], unique=False)
     op.create_index(op.f("ix_outbox_due_at"), "outbox", ["due_at"], unique=False)
+    op.create_index(op.f("ix_outbox_campaign"), "outbox", ["campaign"], unique=False)
     op.create_index(op.f("ix_outbox_lead"), "outbox", ["lead"], unique=False)
     op.create_table(
         "participant",
         sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("identity", sa.String(length=64), nullable=False),
+        sa.Column("identity", sa.String(length=64), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("first_name", sa.Text(), nullable=True),
         sa.Column("last_name", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("company", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=True),
+        sa.Column("merged_into", sa.String(length=40), nullable=True),
+        sa.ForeignKeyConstraint(["merged_into"], ["participant.id"], name=op.f("fk_participant_merged_into")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_participant")),
         sa.UniqueConstraint("identity", name=op.f("uq_participant_identity")),
     )
+    op.create_index(op.f("ix_participant_merged_into"), "participant", ["merged_into"], unique=False)
     op.create_table(
         "record",
         sa.Column("connector", sa.String(length=40), nullable=False),
@@ -223,7 +246,7 @@ def _create_tables() -> None:
     )
     op.create_table(
         "reward",
-        sa.Column("key", sa.String(length=400), nullable=False),
+        sa.Column("key", sa.String(length=1500), nullable=False),
         sa.Column("campaign", sa.String(length=64), nullable=False),
         sa.Column("advocate", sa.String(length=40), nullable=False),
         sa.Column("recipient", sa.String(length=40), nullable=False),
@@ -235,6 +258,7 @@ def _create_tables() -> None:
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column("product", sa.String(length=120), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("approval", sa.String(length=16), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_reward")),
     )
@@ -289,6 +313,7 @@ def _create_tables() -> None:
         sa.Column("campaign", sa.String(length=64), nullable=False),
         sa.Column("participant", sa.String(length=40), nullable=False),
         sa.Column("joined_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["participant"], ["participant.id"], name=op.f("fk_advocate_participant")),
         sa.PrimaryKeyConstraint("campaign", "participant", name=op.f("pk_advocate")),
     )
@@ -306,7 +331,7 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_code_campaign_advocate"), "code", ["campaign", "advocate"], unique=False)
     op.create_table(
         "ledger_posting",
-        sa.Column("txn", sa.String(length=400), nullable=False),
+        sa.Column("txn", sa.String(length=1500), nullable=False),
         sa.Column("account", sa.String(length=200), nullable=False),
         sa.Column("unit", sa.String(length=40), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
