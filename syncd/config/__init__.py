@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syncd.config.campaigns import read_programs
 from syncd.config.load import load
 from syncd.config.model import Campaign, Config, LogSettings, Sender, ServerSettings
 from syncd.config.places import find
@@ -19,4 +20,5 @@ __all__ = [
     "find",
     "format_problem",
     "load",
+    "read_programs",
 ]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config.model import Campaign
-from syncd.config.source import Mark, Report
+from syncd.config.problems import ConfigError
+from syncd.config.source import Mark, Report, Source
 from syncd.config.tree import Node, read_documents, read_text
-from syncd_rules import InvalidProgram, Program
+from syncd_rules import InvalidProgram, Program, misfits
 from syncd_rules import load as load_program
 
 FILES = 500  # that one entry may name
@@ -29,8 +30,12 @@ class Entry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Version:
     program: Program
-    mark: Mark  # of its document
+    node: Node  # its document
     entry: Entry
+
+    @property
+    def mark(self) -> Mark:
+        return self.node.mark_at(("version",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,13 +55,31 @@ def read_campaigns(entries: Sequence[Entry], folder: Path, report: Report) -> Ca
         for path in _files(entry, folder, report):
             for node in _documents(path, report):
                 if program := _program(node, report):
-                    version = _Version(program=program, mark=node.mark_at(("version",)), entry=entry)
+                    version = _Version(program=program, node=node, entry=entry)
                     versions.setdefault(program.campaign, []).append(version)
         if report.errors > before:
             incomplete.update(entry.connectors)
     return Campaigns(
         by_id={id: _campaign(id, found, report) for id, found in versions.items()}, incomplete=frozenset(incomplete)
     )
+
+
+def read_programs(paths: Sequence[Path]) -> tuple[Program, ...]:
+    """Load the versions of one campaign from files, in their order. Raises `ConfigError` with all that is wrong."""
+    report = Report()
+    entry = Entry(patterns=(), connectors=(), mark=Mark(Source(str(paths[0]))))
+    versions: dict[str, list[_Version]] = {}
+    for path in paths:
+        for node in _documents(path, report):
+            if program := _program(node, report):
+                versions.setdefault(program.campaign, []).append(_Version(program=program, node=node, entry=entry))
+    campaigns = [_campaign(id, found, report) for id, found in versions.items()]
+    for campaign, found in itertools.islice(versions.items(), 1, None):
+        mark = found[0].node.mark_at(("campaign",))
+        report.error(mark, f"a second campaign, {campaign}", f"all versions are of one, and {campaigns[0].id} is first")
+    if errors := report.all("error"):
+        raise ConfigError(errors, report.all("warning"))
+    return campaigns[0].programs
 
 
 def _files(entry: Entry, folder: Path, report: Report) -> Iterator[Path]:
@@ -107,7 +130,7 @@ def _program(node: Node, report: Report) -> Program | None:
 
 
 def _campaign(id: str, versions: Sequence[_Version], report: Report) -> Campaign:
-    first = versions[0]
+    first, errors = versions[0], report.errors
     for before, version in itertools.pairwise(versions):
         if version.entry is not first.entry:
             where = f"the other is on line {first.entry.mark.line} of {first.entry.mark.source.file}"
@@ -115,9 +138,15 @@ def _campaign(id: str, versions: Sequence[_Version], report: Report) -> Campaign
         elif version.mark.source is before.mark.source and version.program.version <= before.program.version:
             hint = f"version {before.program.version} stands above it"
             report.error(version.mark, f"the versions of '{id}' must rise from document to document", hint)
+    ordered = _in_order(id, versions, report)
+    programs = tuple(version.program for version in ordered)
+    if report.errors == errors:  # else what is noted already is what is wrong with them
+        nodes = {program.version: version.node for program, version in zip(programs, ordered, strict=True)}
+        for program, problem in misfits(programs):
+            report.error(nodes[program.version].mark_at(problem.path), problem.message, problem.hint)
     return Campaign(
         id=id,
-        programs=tuple(version.program for version in _in_order(id, versions, report)),
+        programs=programs,
         connectors=first.entry.connectors,
     )
 

@@ -64,6 +64,7 @@ def load(path: Path, *, env: Mapping[str, str], connector_types: ConnectorTypes)
         connectors=tuple(placed.settings for placed in connectors if placed.settings),
         campaigns=MappingProxyType(dict(campaigns.by_id)),
         senders=document.senders,
+        privacy=document.privacy,
         log=document.log,
         warnings=warnings,
     )

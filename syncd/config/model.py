@@ -152,6 +152,13 @@ class Sender(Section):
         return tuple(signing_key(secret.get_secret_value()) for secret in self.secrets)
 
 
+class PrivacySettings(Section):
+    """What is kept of people who asked to be forgotten."""
+
+    remember_erased: bool = False
+    """Keep the hash of their address, so that they can never be referred as somebody new; ask a lawyer first."""
+
+
 class Document(Section):
     """The whole of syncd.yaml. Connectors are typed apart, each by its own `Settings`."""
 
@@ -169,6 +176,8 @@ class Document(Section):
     """Campaign files, and where their leads go."""
     senders: tuple[Sender, ...] = ()
     """Inbound webhooks that are not a CRM's own."""
+    privacy: PrivacySettings = PrivacySettings()
+    """What is kept of people who asked to be forgotten."""
     log: LogSettings = LogSettings()
     """What is logged, and how."""
 
@@ -194,5 +203,6 @@ class Config:
     connectors: tuple[ConnectorSettings, ...]
     campaigns: Mapping[str, Campaign]  # by id
     senders: tuple[Sender, ...]
+    privacy: PrivacySettings
     log: LogSettings
     warnings: tuple[Problem, ...] = ()

@@ -306,8 +306,9 @@ class TestCampaigns:
         ]
 
     def test_versions_may_be_documents_or_files_and_come_out_in_order(self, folder: Any) -> None:
-        folder.write("spring-10.yaml", "campaign: spring\nversion: 10\n")
-        folder.write("spring-2.yaml", "campaign: spring\nversion: 2\n---\ncampaign: spring\nversion: 3\n")
+        folder.write("spring-10.yaml", "campaign: spring\nversion: 10\neffective_from: 2026-05-01\n")
+        later = "campaign: spring\nversion: 3\neffective_from: 2026-04-01\n"
+        folder.write("spring-2.yaml", f"campaign: spring\nversion: 2\n---\n{later}")
         config = folder.load("campaigns: [{files: ['spring-*.yaml', spring-2.yaml]}]\n")
         assert [program.version for program in config.campaigns["spring"].programs] == [2, 3, 10]
 
@@ -317,6 +318,16 @@ class TestCampaigns:
         error = folder.refuse("campaigns: [{files: ['*.yaml']}]\n".replace("*", "[ab]"))
         places = [(Path(problem.file).name, problem.line) for problem in error.problems]
         assert places == [("a.yaml", 5), ("b.yaml", 2)]
+
+    def test_versions_that_do_not_go_together_are_refused_where_they_stand(self, folder: Any) -> None:
+        reward = "rewards: [{id: thanks, trigger: referral.qualified, to: advocate, kind: %s}]\n"
+        first = "campaign: spring\neffective_from: 2026-04-01\n" + reward % "points, amount: 5"
+        folder.write("a.yaml", first)
+        second = "campaign: spring\nversion: 2\neffective_from: 2026-03-01\n"
+        folder.write("b.yaml", second + reward % "free_shipping")
+        error = folder.refuse("campaigns: [{files: [a.yaml, b.yaml]}]\n")
+        assert [(Path(problem.file).name, problem.line) for problem in error.problems] == [("b.yaml", 3), ("b.yaml", 4)]
+        assert messages(error)[1] == "version 2 gives free_shipping for thanks, and an earlier one points"
 
     def test_a_campaign_belongs_to_one_entry(self, folder: Any) -> None:
         folder.write("a.yaml", "campaign: spring\nversion: 1\n")
