@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from syncd import registry
 from syncd.config import Campaign, Config
 from syncd.contract import Connector, ConnectorError, ConnectorSettings, Meters, Misconfigured, UsesOAuth
+from syncd.flow.shelf import Shelf
 from syncd.governor import Governor
 from syncd.http import Gate, Session
 from syncd_rules import normalise_email
@@ -68,6 +69,7 @@ class App:
     clock: Callable[[], datetime]
     connections: Mapping[str, Connection]
     pepper: bytes = field(repr=False)  # keys the hash by which people are recognised
+    shelf: Shelf = field(default_factory=Shelf, repr=False)
     nudge: Callable[[str], None] = lambda _: None  # "there may be work": a connector's name, or "decide"; the engine's
     stopping: threading.Event = field(default_factory=threading.Event)  # set: take up no new work
 

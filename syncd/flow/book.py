@@ -1,99 +1,263 @@
-"""Booking: events go into an advocate's books, the rules say what follows, and the ledger gets the difference."""
+"""Booking: events go into the books, the rules say what follows, and the ledger gets the difference."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Connection as Transaction
 
+from syncd.contract import parts
 from syncd.flow.app import App
+from syncd.flow.shelf import Opened, Scope, Written, milestones_of, rewards_of
 from syncd.store import books, people, records, referrals, work
 from syncd.store.books import Booked
+from syncd.store.engine import once_committed
 from syncd.store.records import Deal
-from syncd.store.referrals import Standing
-from syncd_rules import Event, ReferralState, Result, Reward, evaluate, reconcile
+from syncd.store.referrals import Referral, Standing
+from syncd_rules import Event, ReferralState, Result, Reward, State, Txn, reconcile
 
 log = logging.getLogger("syncd")
 
 REST = timedelta(days=1)  # how often the books of a campaign that is not configured are looked at
+CHUNK = 10_000  # ids in one question to the database
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What a message puts into the books of one advocate; without events, that they are to be looked at."""
+    """What a message puts into books; without events, that they are to be looked at.
+
+    `advocate` is whose books they are, None for those of the whole campaign; `friends` are those of whom something has
+    changed that is no event, such as a deal in a stage that means nothing.
+    """
 
     campaign: str
-    advocate: str
+    advocate: str | None
     cause: str  # who or what told us: "api:token-name", "poll:hubspot-eu"
     events: Sequence[Event] = ()
+    friends: frozenset[str] = frozenset()
 
 
-def lock(tx: Transaction, books_of: Iterable[tuple[str, str]]) -> None:
-    """Hold these (campaign, advocate) books until the transaction ends; in one order, or two workers would deadlock."""
-    for campaign, advocate in sorted(set(books_of)):
-        people.lock_advocate(tx, campaign, advocate)
+class Place(Protocol):
+    """Whoever names books: a referral does, a reward, an entry."""
+
+    @property
+    def campaign(self) -> str: ...
+
+    @property
+    def advocate(self) -> str | None: ...
+
+
+def lock(tx: Transaction, app: App, places: Iterable[Place]) -> None:
+    """Hold these books until the transaction ends; in one order, or two workers would deadlock."""
+    scopes = {scope_of(app, place.campaign, place.advocate) for place in places}
+    for scope in sorted(scopes, key=lambda it: (it.campaign, it.advocate or "")):
+        _lock(tx, scope)
+
+
+def _lock(tx: Transaction, scope: Scope) -> int | None:
+    """Hold books, and give their version; None where there are none."""
+    if scope.advocate is None:
+        return people.lock_campaign(tx, scope.campaign)
+    return people.lock_advocate(tx, scope.campaign, scope.advocate)
+
+
+def scope_of(app: App, campaign: str, advocate: str | None) -> Scope:
+    """Say what is weighed together with an advocate's books: a budget ties all of a campaign to each other."""
+    return Scope(campaign=campaign, advocate=None if _is_tied(app, campaign) else advocate)
+
+
+def _is_tied(app: App, campaign: str) -> bool:
+    configured = app.campaign(campaign)
+    return configured is not None and any(program.limits.budget for program in configured.programs)
 
 
 def book_all(tx: Transaction, app: App, entries: Iterable[Entry], now: datetime) -> None:
-    """Book the entries, those of one advocate together: their books are weighed once, however many entries."""
-    together: dict[tuple[str, str, str], list[Event]] = {}
+    """Book the entries, those of the same books together: they are weighed once, however many entries."""
+    together: dict[tuple[str, str | None, str], list[Entry]] = {}
     for entry in entries:
-        together.setdefault((entry.campaign, entry.advocate, entry.cause), []).extend(entry.events)
-    for (campaign, advocate, cause), events in together.items():
-        book(tx, app, campaign, advocate, events, cause=cause, now=now)
+        advocate = scope_of(app, entry.campaign, entry.advocate).advocate
+        together.setdefault((entry.campaign, advocate, entry.cause), []).append(entry)
+    for (campaign, advocate, cause), some in together.items():
+        events = [event for entry in some for event in entry.events]
+        friends = frozenset[str]().union(*(entry.friends for entry in some))
+        book(tx, app, campaign, advocate, events, cause=cause, now=now, friends=friends)
 
 
 def book(
-    tx: Transaction, app: App, campaign: str, advocate: str, events: Sequence[Event], *, cause: str, now: datetime
+    tx: Transaction,
+    app: App,
+    campaign: str,
+    advocate: str | None,
+    events: Sequence[Event],
+    *,
+    cause: str,
+    now: datetime,
+    friends: frozenset[str] = frozenset(),
 ) -> Result:
-    """Add events to an advocate's books and bring everything that follows from them up to date, in this transaction.
+    """Add events to books and bring everything that follows from them up to date, in this transaction.
 
-    Booking the same event again is harmless; booking none looks at the clock alone, which is how holds end.
+    Booking the same event again is harmless; booking none looks at the clock alone, which is how holds end. Where no
+    budget ties the books of a campaign together, those of `None` are everybody's, who are looked at soon, each alone.
     """
-    people.lock_advocate(tx, campaign, advocate)
+    scope = scope_of(app, campaign, advocate)
+    version = _lock(tx, scope)
     for event in events:
-        _add(tx, advocate, event, cause=cause, now=now)
-    configured = app.campaign(campaign)
-    if configured is None:
+        add(tx, event, cause=cause, now=now)
+    if version is None:
+        return Result()  # nobody's books yet, or no longer: who opens some will read it
+    if app.campaign(campaign) is None:
         # Without its rules everything would be taken back; its books rest until it is configured again.
-        _wake(tx, campaign, advocate, now + REST, now)
+        _wake(tx, scope, now + REST, now)
         return Result()
-    known = books.events(tx, campaign, advocate)
-    # A clock that was set back must not unmake what has been booked.
-    as_of = max(now, books.last_told(tx, campaign, advocate) or now)
-    result = evaluate(configured.programs, known, as_of)
-    posted = books.posted(tx, campaign, advocate)
-    books.post(tx, campaign, advocate, reconcile(posted, result.ledger), now)
-    _write_standings(tx, campaign, advocate, result, cause=cause, now=now)
-    _write_milestones(tx, campaign, advocate, result, cause=cause, now=now)
-    _write_rewards(tx, campaign, advocate, result, cause=cause, now=now)
-    told = work.effects_of(tx, advocate)
-    for effect in result.effects:
-        if (key := f"effect:{effect.key}") not in told:
-            payload = {"name": effect.name, **effect.data}
-            work.owe(tx, key=key, kind="effect", lead=advocate, payload=payload, due_at=None, now=now)
+    if scope.advocate is None and not _is_tied(app, campaign):
+        _wake_each(tx, campaign, now)
+        return Result()
+    opened = _open(tx, app, scope, version, now)
+    _read_on(tx, app, scope, opened, now)
+    result = opened.state.result(opened.as_of, scope.advocate)
+    _write(tx, scope, opened, result, friends | _named(events), cause=cause, now=now)
     # An event that lies ahead, as a CRM's clock may say, is weighed when its time has come.
-    ahead = (event.at for event in known if event.at > as_of)
-    _wake(tx, campaign, advocate, min([*ahead, *filter(None, [result.next_due])], default=None), now)
+    _wake(tx, scope, min([*opened.ahead, *filter(None, [result.next_due])], default=None), now)
+    opened.version = version + 1
+    people.write_version(tx, campaign, scope.advocate, opened.version)
+    once_committed(tx, lambda: app.shelf.put(scope, opened))
     return result
 
 
-def _wake(tx: Transaction, campaign: str, advocate: str, at: datetime | None, now: datetime) -> None:
-    """Have these books weighed again at `at`."""
-    payload = {"campaign": campaign, "advocate": advocate}
-    work.set_timer(tx, key=f"timer:{campaign}:{advocate}", source=campaign, payload=payload, at=at, now=now)
-
-
-def _add(tx: Transaction, advocate: str, event: Event, *, cause: str, now: datetime) -> None:
-    if books.add_event(tx, advocate, event, cause=cause, now=now):
-        return
+def add(tx: Transaction, event: Event, *, cause: str, now: datetime, about: str | None = None) -> bool:
+    """Store an event, once per id; the first that comes under an id stands. `about` is whom it is about."""
+    if books.add_event(tx, about or subject_of(event), event, cause=cause, now=now):
+        return True
     kept = books.stored_event(tx, event.campaign, event.id)
     if kept and (kept.type, dict(kept.data)) != (event.type, dict(event.data)):
         log.warning("event %s came again with other content; the first one stands", event.id)
         referrals.note(tx, "conflict", at=now, cause=cause, event=event.id)
+    return False
+
+
+def subject_of(event: Event) -> str:
+    """Tell whom an event is about: it goes into their books, and into those of their advocate."""
+    names = ("friend", "participant", "advocate", "to", "into")
+    return str(next(event.data[name] for name in names if event.data.get(name)))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> Opened:
+    """Take books from the shelf, or open them anew. What another process wrote meanwhile is read."""
+    opened = app.shelf.take(scope)
+    if opened is None:
+        opened = Opened(state=_blank(app, scope), as_of=now)
+    if opened.version != version:
+        opened.written, opened.version = read_written(tx, scope), version
+        opened.as_of = max(opened.as_of, *opened.written.times())
+    return opened
+
+
+def _blank(app: App, scope: Scope) -> State:
+    configured = app.campaign(scope.campaign)
+    assert configured is not None
+    return State(configured.programs)
+
+
+def read_written(tx: Transaction, scope: Scope) -> Written:
+    """Read what the database says follows from what was weighed."""
+    names = None if scope.advocate is None else people.names_of(tx, scope.advocate)
+    posted = books.posted(tx, scope.campaign, names)
+    rewards = books.rewards(tx, campaign=scope.campaign, advocates=names)
+    return Written(
+        ledger=[txn for _, txn in posted],
+        owners={txn.entitlement: owner for owner, txn in posted} | {it.key: it.advocate for it in rewards},
+        rewards={it.key: (it.status, it.amount, it.approval) for it in rewards},
+        milestones=books.milestones(tx, scope.campaign, names),
+        effects=work.effects_of(tx, scope.campaign, names),
+    )
+
+
+def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> None:
+    """Weigh what has come into the books since they were read last."""
+    told = books.events(tx, scope.campaign, scope.advocate, after=opened.seq)
+    if opened.seq and scope.advocate is not None and any(it.event.type == "identity.merged" for it in told):
+        # With the names it has changed whose friends are whose: what was read before may be in other books now.
+        opened.begin_anew(_blank(app, scope))
+        told = books.events(tx, scope.campaign, scope.advocate)
+    new = [it.event.data["friend"] for it in told if it.event.type == "friend.signed_up"]
+    if new and opened.seq and scope.advocate is not None:
+        # What was known of a friend before they were referred is older than what was read last.
+        told = list({it.seq: it for it in (*books.events_about(tx, scope.campaign, new), *told)}.values())
+    opened.take(told, now)
+
+
+def _named(events: Iterable[Event]) -> frozenset[str]:
+    return frozenset(event.data["friend"] for event in events if "friend" in event.data)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    tx: Transaction,
+    scope: Scope,
+    opened: Opened,
+    result: Result,
+    friends: frozenset[str],
+    *,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Write the difference between what was written and what follows now."""
+    old = opened.written
+    for reward in result.rewards:
+        old.owners[reward.key] = reward.book
+    new = following(old.ledger, result.ledger)
+    books.post(tx, scope.campaign, [(old.owners[txn.entitlement], txn) for txn in new], now)
+    old.ledger += new
+    _write_standings(tx, scope, old, result, friends, cause=cause, now=now)
+    _write_milestones(tx, scope.campaign, old, result, cause=cause, now=now)
+    _write_rewards(tx, scope.campaign, opened, result, cause=cause, now=now)
+    for effect in result.effects:
+        if effect.key not in old.effects:
+            old.effects.add(effect.key)
+            payload = {"name": effect.name, **effect.data}
+            whose = scope.advocate or str(effect.data.get("advocate") or effect.data.get("participant") or "")
+            work.owe_effect(tx, scope.campaign, effect.key, whose, payload, now)
+
+
+def following(posted: Sequence[Txn], wanted: Sequence[Txn]) -> list[Txn]:
+    """Give what the ledger lacks. Mostly it is what came last, and the rest need not be gone through."""
+    if list(wanted[: len(posted)]) == posted:
+        return list(wanted[len(posted) :])
+    return reconcile(posted, wanted)
+
+
+def _wake(tx: Transaction, scope: Scope, at: datetime | None, now: datetime) -> None:
+    """Have these books weighed again at `at`."""
+    key, payload = _timer(scope)
+    work.set_timer(tx, key=key, source=scope.campaign, payload=payload, at=at, now=now)
+
+
+def _timer(scope: Scope) -> tuple[str, dict[str, str | None]]:
+    payload = {"campaign": scope.campaign, "advocate": scope.advocate}
+    return f"timer:{scope.campaign}:{scope.advocate or ''}", payload
+
+
+def wake_all(tx: Transaction, app: App, campaign: str, at: datetime, now: datetime) -> None:
+    """Have all books of a campaign weighed at `at`, as under a version of its program that takes effect then."""
+    # Where they are one, they know by themselves when to be weighed next, once they have been opened.
+    _wake(tx, Scope(campaign=campaign, advocate=None), now if _is_tied(app, campaign) else at, now)
+
+
+def _wake_each(tx: Transaction, campaign: str, now: datetime) -> None:
+    after = ""
+    while some := people.advocates(tx, campaign, after=after, limit=CHUNK):
+        scopes = [Scope(campaign=campaign, advocate=who) for who in some]
+        work.set_timers(tx, [_timer(scope) for scope in scopes], source=campaign, now=now)
+        after = some[-1]
 
 
 def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: Iterable[Deal]) -> Standing:
@@ -112,14 +276,40 @@ def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: I
 
 
 def _write_standings(
-    tx: Transaction, campaign: str, advocate: str, result: Result, *, cause: str, now: datetime
+    tx: Transaction,
+    scope: Scope,
+    old: Written,
+    result: Result,
+    friends: frozenset[str],
+    *,
+    cause: str,
+    now: datetime,
 ) -> None:
-    reasons = {refused.friend: refused.reason for refused in result.rejected}
-    mine = referrals.find(tx, campaign=campaign, advocate=advocate, limit=1_000_000)
-    deals = records.deals_of(tx, campaign, advocate)
-    pushed = records.pushed(tx, campaign, advocate)
-    for old in mine:
-        state, reason = result.referrals.get(old.friend), reasons.get(old.friend)
+    rejected = {refused.friend: refused.reason for refused in result.rejected}
+    states = dict(result.referrals)
+    changed = {it for it in states.keys() | old.referrals.keys() if states.get(it) != old.referrals.get(it)}
+    changed |= {it for it in rejected.keys() | old.rejected.keys() if rejected.get(it) != old.rejected.get(it)}
+    old.referrals, old.rejected = {**states}, rejected
+    for some in parts(sorted(changed | friends), CHUNK):
+        rows = referrals.find(tx, campaign=scope.campaign, friends=some, limit=CHUNK)
+        _write_some(tx, rows, states, rejected, cause=cause, now=now)
+
+
+def _write_some(
+    tx: Transaction,
+    rows: Sequence[Referral],
+    states: Mapping[str, ReferralState],
+    rejected: Mapping[str, str],
+    *,
+    cause: str,
+    now: datetime,
+) -> None:
+    leads = [row.id for row in rows]
+    deals, pushed = records.deals_of(tx, leads), records.pushed(tx, leads)
+    for old in rows:
+        state, reason = states.get(old.friend), rejected.get(old.friend)
+        if state and reason == "already_referred":
+            reason = None  # another sign-up of theirs was refused, and not this one
         stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
         qualified = state if stands == "qualified" else None
         new = replace(
@@ -138,10 +328,9 @@ def _write_standings(
 
 
 def _write_milestones(
-    tx: Transaction, campaign: str, advocate: str, result: Result, *, cause: str, now: datetime
+    tx: Transaction, campaign: str, old: Written, result: Result, *, cause: str, now: datetime
 ) -> None:
-    wanted = {(m.participant, m.milestone, m.number): m.reached_at for m in result.milestones}
-    held = books.milestones(tx, campaign, {advocate, *(who for who, _, _ in wanted)})
+    wanted, held = milestones_of(result.milestones), old.milestones
     gone = [key for key in held if key not in wanted]
     reached = [(*key, at) for key, at in wanted.items() if held.get(key) != at]
     books.write_milestones(tx, campaign, gone=gone, reached=reached)
@@ -150,20 +339,25 @@ def _write_milestones(
     for who, name, number, _ in reached:
         if (who, name, number) not in held:
             referrals.note(tx, "milestone", at=now, cause=cause, participant=who, milestone=name, number=number)
+    old.milestones = wanted
 
 
-def _write_rewards(tx: Transaction, campaign: str, advocate: str, result: Result, *, cause: str, now: datetime) -> None:
-    held = {reward.key: reward for reward in books.rewards(tx, campaign=campaign, advocate=advocate)}
+def _write_rewards(
+    tx: Transaction, campaign: str, opened: Opened, result: Result, *, cause: str, now: datetime
+) -> None:
+    old = opened.written
+    wanted, held = rewards_of(result.rewards), old.rewards
     for reward in result.rewards:
-        old = held.pop(reward.key, None)
-        if old and (old.status, old.amount) == (reward.status, str(reward.amount)):
-            continue
-        books.write_reward(tx, campaign, advocate, reward, now)
-        before = old.status if old else None
-        _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=before)
-    for key, gone in held.items():  # what we learnt late shows that it was never due
-        books.drop_reward(tx, key)
-        _note_reward(tx, gone.recipient, gone, "void", cause=cause, now=now, before=gone.status)
+        before = held.get(reward.key)
+        if before != wanted[reward.key]:
+            # By the books' own time, which a clock that was set back does not take back.
+            books.write_reward(tx, campaign, old.owners[reward.key], reward, opened.as_of)
+            _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=before and before[0])
+    for key in held.keys() - wanted.keys():  # what we learnt late shows that it was never due
+        for gone in books.rewards(tx, key=key):
+            books.drop_reward(tx, key)
+            _note_reward(tx, gone.recipient, gone, "void", cause=cause, now=now, before=gone.status)
+    old.rewards = wanted
 
 
 def _note_reward(
@@ -181,5 +375,6 @@ def _note_reward(
         amount=str(reward.amount),
         currency=reward.currency,
         status=status,
+        approval=reward.approval,
         before=before,
     )

@@ -12,13 +12,13 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.contract import Person
 from syncd.flow.app import App
-from syncd.flow.book import book
+from syncd.flow.book import book, lock
 from syncd.flow.refusal import Refusal
-from syncd.store import access, people, referrals, work
+from syncd.store import access, books, people, referrals, work
 from syncd.store.engine import retrying
 from syncd.store.people import Participant
 from syncd.store.referrals import Referral
-from syncd_rules import Event, company_of
+from syncd_rules import Event, company_of, evaluate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +50,7 @@ def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = N
     """
     now = app.clock()
     fingerprint = app.opaque(json.dumps(asdict(invitation), sort_keys=True))
+    key = app.opaque(key) if key else None  # callers name their friends by whatever they have, addresses included
     captured = retrying(
         app.database, lambda tx: _once(tx, app, invitation, cause=cause, key=key, fingerprint=fingerprint, now=now)
     )
@@ -86,8 +87,8 @@ def _once(
 ) -> Captured:
     if key and (answer := access.answered(tx, key)):
         return _again(tx, answer, fingerprint)
-    code = _code(tx, app, invitation, cause=cause, now=now)
     friend = _participant(tx, app, invitation.friend, now)
+    code = _code(tx, app, invitation, cause=cause, now=now)
     captured = _refer(tx, app, code, friend, invitation.channel, cause=cause, now=now)
     if key:
         status = 201 if captured.created else 200
@@ -129,12 +130,15 @@ def _advocate(
     if app.campaign(campaign) is None:
         raise Refusal("campaign_not_found", "there is no campaign of this name")
     who = _participant(tx, app, person, now)
-    joined = people.join(tx, campaign, who.id, now)
+    people.join(tx, campaign, who.id, now)
     mine = {people.fold(text) for text in people.codes_of(tx, campaign, who.id)}
-    if not joined and (code is None or people.fold(code) in mine):
+    joined = not mine  # a friend may have had books before they ever invited anybody
+    if mine and (code is None or people.fold(code) in mine):
         return who
     text = _add_code(tx, app, campaign, who, code, now)
     created = {"code": text, "advocate": who.id, "identity": who.identity}
+    if company := company_of(who.person.email or ""):  # else a colleague could never be told from a stranger
+        created["company"] = app.opaque(company)
     events = [Event(id=f"code:{people.fold(text)}", type="code.created", at=now, campaign=campaign, data=created)]
     if joined:
         referrals.note(tx, "joined", at=now, cause=cause, participant=who.id, campaign=campaign)
@@ -149,7 +153,12 @@ def _participant(tx: Transaction, app: App, person: Person, now: datetime) -> Pa
     identity = app.identity(person.email or "")
     if identity is None:
         raise Refusal("email_invalid", "an e-mail address is needed, and this is none")
-    return people.remember(tx, person, identity, now)
+    # Held: whatever is told of them from here on finds their advocate.
+    id = people.lock_person(tx, people.remember(tx, person, identity, now).id)
+    who = people.participants(tx, [id])[id]
+    if who.erased:
+        raise Refusal("erased", "this person asked to be forgotten, and takes part no more")
+    return who
 
 
 def _add_code(tx: Transaction, app: App, campaign: str, who: Participant, wanted: str | None, now: datetime) -> str:
@@ -176,24 +185,41 @@ def _refer(
     new = Referral(
         id=people.new_id("ref", now),
         campaign=code.campaign,
-        advocate=code.advocate,
+        advocate=_inviter(tx, app, code, friend, now),
         friend=friend.id,
         code=code.code,
         channel=channel,
         captured_at=now,
         standing="captured",
     )
-    people.lock_advocate(tx, code.campaign, code.advocate)
+    lock(tx, app, [new])
     if not referrals.add(tx, new):
         (there,) = referrals.find(tx, campaign=code.campaign, friend=friend.id)
-        if there.advocate != code.advocate:
+        if there.advocate != new.advocate:
             raise Refusal("already_referred", "this friend has been referred by somebody else; the first one counts")
         return Captured(referral=there, created=False)
-    referrals.note(tx, "captured", at=now, cause=cause, referral=new.id, participant=code.advocate, channel=channel)
-    result = book(tx, app, code.campaign, code.advocate, [_signed_up(app, new, friend)], cause=cause, now=now)
+    referrals.note(tx, "captured", at=now, cause=cause, referral=new.id, participant=new.advocate, channel=channel)
+    result = book(tx, app, new.campaign, new.advocate, [_signed_up(app, new, friend)], cause=cause, now=now)
     if all(refused.friend != friend.id for refused in result.rejected):
         _push(tx, app, code.campaign, new.id, now)
     return Captured(referral=referrals.get(tx, new.id) or new, created=True)
+
+
+def _inviter(tx: Transaction, app: App, code: people.Code, friend: Participant, now: datetime) -> str:
+    """Tell whose friend somebody is who signs up by a code: they may have touched another's before."""
+    told = [it.event for it in books.events_about(tx, code.campaign, [friend.id])]
+    touches = {people.fold(it.data["code"]) for it in told if it.type == "referral.captured"}
+    configured = app.campaign(code.campaign)
+    if not touches or configured is None:
+        return code.advocate
+    known = [found for text in sorted({*touches, people.fold(code.code)}) if (found := people.find_code(tx, text))]
+    codes = books.events_about(tx, code.campaign, {it.advocate for it in known})
+    data = {"friend": friend.id, "code": code.code}
+    sign_up = Event(id="sign-up", type="friend.signed_up", at=now, campaign=code.campaign, data=data)
+    facts = [it.event for it in codes if it.event.type == "code.created"]
+    result = evaluate(configured.programs, [*facts, *told, sign_up], now)
+    state = result.referrals.get(friend.id)
+    return state.referred_by if state else code.advocate
 
 
 def _signed_up(app: App, new: Referral, friend: Participant) -> Event:

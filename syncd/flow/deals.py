@@ -92,7 +92,7 @@ def stage_entries(
                 # What is booked keeps its time, and what follows comes later, whichever clock was set in between.
                 kept = books.stored_event(tx, referral.campaign, new[0].id)
                 events += [replace(it, at=kept.at) for it in new] if kept else new
-        yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
+        yield _entry(referral, events, cause)
 
 
 def is_newer(fact: StageFact, held: Deal) -> bool:
@@ -135,7 +135,7 @@ def gone_entries(
         lost = sorted(program.stages.lost)[:1] if fact.why == "deleted" else []
         what = f"deleted@{micros(now)}"
         events = [_event(origin, referral, deal.id, name, what, stage, now) for stage in lost for name in deal.names]
-        yield Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events)
+        yield _entry(referral, events, cause)
 
 
 def campaign_stage(settings: ConnectorSettings, program: Program, fact: StageFact) -> str | None:
@@ -165,6 +165,11 @@ def _is_ours(tx: Transaction, connector: str, referral: Referral, fact: StageFac
         records.keep(tx, connector, referral.id, fact.ref)
         return True
     return known is not None and known.deal == fact.ref.deal
+
+
+def _entry(referral: Referral, events: Sequence[Event], cause: str) -> Entry:
+    friends = frozenset({referral.friend})
+    return Entry(campaign=referral.campaign, advocate=referral.advocate, cause=cause, events=events, friends=friends)
 
 
 def _event(origin: str, referral: Referral, deal: RemoteId, name: str, what: str, stage: str, at: datetime) -> Event:

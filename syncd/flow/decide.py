@@ -9,12 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import Gone
-from syncd.flow import deals, decisions, facts
+from syncd.flow import deals, decisions, facts, happenings
 from syncd.flow.app import App
-from syncd.flow.book import Entry, book_all, lock
+from syncd.flow.book import Entry, Place, book_all, lock
 from syncd.flow.health import MOST_FAILURES, backoff
 from syncd.flow.refusal import Refusal
-from syncd.store import work
+from syncd.flow.shelf import Scope
+from syncd.store import people, work
 from syncd.store.engine import retrying, write
 from syncd.store.tables import inbox
 from syncd.store.work import Duty
@@ -57,29 +58,35 @@ def _decide(app: App, duties: Sequence[Duty]) -> None:
 
 
 def _apply(tx: Transaction, app: App, duties: Sequence[Duty], now: datetime) -> None:
-    lock(tx, [place for duty in duties for place in _whose(tx, app, duty)])
+    told = [happenings.read(duty.payload["happening"]) for duty in duties if "happening" in duty.payload]
+    for who in sorted({who for it in told if (who := happenings.person(tx, app, it, now))}):
+        people.lock_person(tx, who)  # in one order, or two workers would deadlock
+    places = {duty.id: list(_whose(tx, app, duty, now)) for duty in duties}
+    lock(tx, app, [place for some in places.values() for place in some])
     # Closed before it is booked: booking writes the next timer into the row that the last one closes here.
     if not all([work.settle(tx, inbox, duty) for duty in duties]):
         raise LeaseLost
-    book_all(tx, app, [entry for duty in duties for entry in _entries(tx, app, duty, now)], now)
+    book_all(tx, app, [entry for duty in duties for entry in _entries(tx, app, duty, places[duty.id], now)], now)
 
 
-def _whose(tx: Transaction, app: App, duty: Duty) -> Iterator[tuple[str, str]]:
-    """Tell whose books a message concerns: (campaign, advocate)."""
+def _whose(tx: Transaction, app: App, duty: Duty, now: datetime) -> Iterator[Place | happenings.Place]:
+    """Tell whose books a message concerns."""
     match duty.kind:
         case "timer":
-            yield duty.payload["campaign"], duty.payload["advocate"]
+            yield Scope(campaign=duty.payload["campaign"], advocate=duty.payload["advocate"])
         case "fact":
             fact = facts.load(duty.payload["fact"])
             lead = None if isinstance(fact, Gone) else fact.lead
-            for referral in deals.whose(tx, duty.party, fact.ref, lead):
-                yield referral.campaign, referral.advocate
+            yield from deals.whose(tx, duty.party, fact.ref, lead)
+        case _ if "happening" in duty.payload:
+            yield from happenings.places_of(tx, app, happenings.read(duty.payload["happening"]), now)
         case _:
-            referral = decisions.resolve(tx, app, decisions.read(duty.payload))
-            yield referral.campaign, referral.advocate
+            yield decisions.resolve(tx, app, decisions.read(duty.payload))
 
 
-def _entries(tx: Transaction, app: App, duty: Duty, now: datetime) -> Iterator[Entry]:
+def _entries(
+    tx: Transaction, app: App, duty: Duty, places: Sequence[Place | happenings.Place], now: datetime
+) -> Iterator[Entry]:
     """Say what a message puts into the books."""
     match duty.kind:
         case "timer":
@@ -91,6 +98,10 @@ def _entries(tx: Transaction, app: App, duty: Duty, now: datetime) -> Iterator[E
             else:
                 trail = facts.load_trail(duty.payload)
                 yield from deals.stage_entries(tx, app, duty.party, fact, trail, cause=cause, now=now)
+        case _ if "happening" in duty.payload:
+            happening, cause = happenings.read(duty.payload["happening"]), f"webhook:{duty.party}"
+            theirs = [place for place in places if isinstance(place, happenings.Place)]
+            yield from happenings.entries(happening, theirs, teller=duty.party, cause=cause, now=now)
         case _:
             decision, cause = decisions.read(duty.payload), f"webhook:{duty.party}"
             referral = decisions.resolve(tx, app, decision)

@@ -44,8 +44,8 @@ def decide_now(app: App, decision: Decision, *, id: str, cause: str) -> Referral
     now = app.clock()
 
     def once(tx: Transaction) -> Referral:
-        referral = resolve(tx, app, decision)
-        lock(tx, [(referral.campaign, referral.advocate)])
+        lock(tx, app, [resolve(tx, app, decision)])
+        referral = resolve(tx, app, decision)  # as it is under the lock: its advocate may have got another name
         book_all(tx, app, [entry_of(tx, decision, referral, id=id, cause=cause, now=now)], now)
         return referrals.get(tx, referral.id) or referral
 

@@ -111,7 +111,7 @@ def _settle(app: App, connection: Connection, pairs: Sequence[tuple[Duty, Pushed
 
     def once(tx: Transaction) -> int:
         # Their standing changes, which is otherwise written under this lock alone.
-        lock(tx, [(referral.campaign, referral.advocate) for referral in referrals.find(tx, ids=leads)])
+        lock(tx, app, referrals.find(tx, ids=leads))
         return sum(_settle_one(tx, connection, duty, verdict, now) for duty, verdict in pairs)
 
     return retrying(app.database, once)

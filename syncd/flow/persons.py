@@ -1,0 +1,100 @@
+"""Persons: two records that are one, and a person who wants to be forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+
+from syncd.flow.app import App
+from syncd.flow.book import add, book, lock, scope_of
+from syncd.flow.refusal import Refusal
+from syncd.flow.shelf import Scope
+from syncd.store import books, people, referrals, work
+from syncd.store.engine import retrying
+from syncd_rules import Event
+
+_ADDRESS = re.compile(r"""[^\s"'<>(),;:\\\[\]]+@[^\s"'<>(),;:\\\[\]]+""")  # whatever may be one, in any text
+
+
+def erase(app: App, who: str, *, cause: str) -> None:
+    """Forget who somebody is: name, address and the hash by which they would be recognised.
+
+    What was pending for them is void, nothing more is earned, no lead of theirs is sent any more. The books keep what
+    was given, under an id that means nobody. With `privacy.remember_erased` the hash stays, so that they are never new
+    again. What a CRM holds of them is not ours to delete. Raises `Refusal`.
+    """
+    now = app.clock()
+
+    def once(tx: Transaction) -> None:
+        _person(tx, who)
+        places = _places(tx, [who])
+        lock(tx, app, [Scope(campaign=c, advocate=a) for c, advocates in places.items() for a in advocates])
+        for campaign, advocates in places.items():
+            data = {"participant": who}
+            event = Event(id=f"erased:{who}", type="participant.erased", at=now, campaign=campaign, data=data)
+            add(tx, event, cause=cause, now=now)
+            for advocate in advocates:
+                book(tx, app, campaign, advocate, (), cause=cause, now=now)
+        leads = [who, *(row.id for row in referrals.find(tx, friends=[who], limit=10_000))]
+        work.drop_pushes(tx, leads)
+        known = people.identities_of(tx, who)
+        work.forget_deliveries(tx, lambda text: any(app.identity(it) in known for it in _ADDRESS.findall(text)))
+        people.forget(tx, who, now, keep_identity=app.config.privacy.remember_erased)
+        referrals.note(tx, "erased", at=now, cause=cause, participant=who)
+
+    retrying(app.database, once)
+
+
+def merge(app: App, old: str, into: str, *, cause: str) -> None:
+    """Make one of two participants who turned out to be one person; `into` stays. Raises `Refusal`.
+
+    From then on they were one person all along: codes, referrals and orders of both are theirs. Where both had been
+    referred in one campaign, the first referral stands and the other counts for nothing.
+    """
+    now = app.clock()
+
+    def once(tx: Transaction) -> None:
+        if old == into:
+            raise Refusal("ambiguous", "name two participants")
+        for name in sorted((old, into)):
+            _person(tx, name)
+        places = _places(tx, [old, into])
+        lock(tx, app, [Scope(campaign=c, advocate=a) for c, advocates in places.items() for a in advocates])
+        for campaign, advocates in places.items():
+            for advocate in advocates:
+                app.shelf.take(scope_of(app, campaign, advocate))  # their ids change under them
+        people.merge(tx, old, into)
+        for campaign, advocates in places.items():
+            for about in sorted({old, into, *advocates}):  # in all these books names change
+                it: dict[str, Any] = {
+                    "id": f"merged:{old}:{into}:{about}",
+                    "campaign": campaign,
+                    "data": {"from": old, "into": into},
+                }
+                add(tx, Event(type="identity.merged", at=now, **it), cause=cause, now=now, about=about)
+            for advocate in sorted({into if it == old else it for it in advocates}):
+                book(tx, app, campaign, advocate, (), cause=cause, now=now)
+        referrals.note(tx, "persons_merged", at=now, cause=cause, participant=into, old=old)
+
+    retrying(app.database, once)
+
+
+def _person(tx: Transaction, who: str) -> None:
+    """Hold a participant who is still there under this id."""
+    if people.lock_person(tx, who) != who or who not in people.participants(tx, [who]):
+        raise Refusal("not_found", "there is no such participant")
+
+
+def _places(tx: Transaction, who: Sequence[str]) -> dict[str, list[str]]:
+    """Tell in whose books these people are, by campaign; of a campaign that waits for them only, in nobody's.
+
+    Those that are not configured count, too: they may be again.
+    """
+    names = [known for name in who for known in people.names_of(tx, name)]
+    return {
+        campaign: sorted({advocate for name in who for advocate in people.advocates_of(tx, campaign, name)})
+        for campaign in books.campaigns_about(tx, names)
+    }

@@ -1,0 +1,105 @@
+"""The books that were opened last, kept as they are in the database, so that the next entry costs little.
+
+Books are what is weighed together: those of one advocate, or of a whole campaign where a budget ties all together.
+Whoever works with books holds their lock, takes them from the shelf, and puts them back once the database has them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from syncd.store.books import Told
+from syncd.store.tables import EPOCH
+from syncd_rules import Reached, ReferralState, Reward, State, Txn
+
+MOST_EVENTS = 200_000
+"""How many events all books on the shelf hold together at the most; a kept event takes about a kilobyte."""
+
+MilestoneKey = tuple[str, str, int]  # participant, milestone, number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """What is weighed together: the books of an advocate, or of a whole campaign."""
+
+    campaign: str
+    advocate: str | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Written:
+    """What the database says follows from the events that were weighed."""
+
+    ledger: list[Txn] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)  # entitlement -> the advocate whose books it is in
+    rewards: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)  # key -> status, amount, approval
+    milestones: dict[MilestoneKey, datetime] = field(default_factory=dict)
+    effects: set[str] = field(default_factory=set)
+    referrals: dict[str, ReferralState | None] = field(default_factory=dict)  # friend -> as written since opened
+    rejected: dict[str, str] = field(default_factory=dict)
+
+    def times(self) -> list[datetime]:
+        """List when what is written came about: the books have been weighed then, whatever a clock says now."""
+        return [EPOCH, *(txn.effective_at for txn in self.ledger), *self.milestones.values()]
+
+
+@dataclass(kw_only=True, slots=True)
+class Opened:
+    """Books in memory."""
+
+    state: State
+    as_of: datetime
+    written: Written = field(default_factory=Written)
+    version: int = -1  # of what was written; another one in the database means that another process was here
+    seq: int = 0  # up to which event they have been read
+    events: int = 0
+    ahead: list[datetime] = field(default_factory=list)  # of events whose time has not come
+
+    def begin_anew(self, blank: State) -> None:
+        """Forget the events that were read; what was written stays known."""
+        self.state, self.seq, self.events, self.ahead = blank, 0, 0, []
+
+    def take(self, told: Iterable[Told], as_of: datetime) -> None:
+        """Weigh events, at a time that never goes back: a clock that was set back unmakes nothing."""
+        told = list(told)
+        self.as_of = max([as_of, self.as_of, *(it.received_at for it in told)])
+        self.seq = max([self.seq, *(it.seq for it in told)])
+        self.events += len(told)
+        self.ahead = [at for at in (*self.ahead, *(it.event.at for it in told)) if at > self.as_of]
+        self.state.add([it.event for it in told], self.as_of)
+
+
+class Shelf:
+    """Opened books by their scope, the least used dropped first. Safe in several threads."""
+
+    def __init__(self, most_events: int = MOST_EVENTS) -> None:
+        self._most = most_events
+        self._lock = threading.Lock()
+        self._books: OrderedDict[Scope, Opened] = OrderedDict()
+
+    def take(self, scope: Scope) -> Opened | None:
+        """Take books away; whoever fails to bring them back leaves nothing half-written here."""
+        with self._lock:
+            return self._books.pop(scope, None)
+
+    def put(self, scope: Scope, opened: Opened) -> None:
+        """Bring books back."""
+        with self._lock:
+            self._books[scope] = opened
+            total = sum(it.events for it in self._books.values())
+            while total > self._most:
+                total -= self._books.popitem(last=False)[1].events
+
+
+def milestones_of(reached: Iterable[Reached]) -> dict[MilestoneKey, datetime]:
+    """Give milestones as they are written."""
+    return {(it.participant, it.milestone, it.number): it.reached_at for it in reached}
+
+
+def rewards_of(rewards: Iterable[Reward]) -> dict[str, tuple[str, str, str | None]]:
+    """Give rewards as they are written."""
+    return {it.key: (it.status, it.amount, it.approval) for it in rewards}
