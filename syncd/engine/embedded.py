@@ -20,6 +20,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.flow.app import App
+from syncd.flow.audit import audit
 from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
@@ -80,7 +81,7 @@ class Embedded:
         self._app = app
         self._loops = {
             "decide": [Loop("decide", partial(decide, app))],
-            "tidy": [Loop("catch up", partial(catch_up, app)), Loop("tidy", partial(tidy, app))],
+            "tidy": [Loop(step.__name__, partial(step, app)) for step in (catch_up, tidy, audit)],
         }
         for name in app.connections:
             self._loops[name] = [
