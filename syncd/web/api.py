@@ -34,13 +34,13 @@ _KEY_HEADER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
 
-router = APIRouter(
-    prefix="/api/v1",
-    responses={"default": {"description": "What went wrong", "content": {MEDIA_TYPE: _PROBLEM}}},
-)
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "What went wrong", "content": {MEDIA_TYPE: _PROBLEM}}
+}
+router = APIRouter(prefix="/api/v1", responses=RESPONSES)
 
 
-def _takes(model: type[BaseModel], *, keyed: bool = True) -> dict[str, Any]:
+def takes(model: type[BaseModel], *, keyed: bool = True) -> dict[str, Any]:
     """Describe the body, which the framework never sees, for the OpenAPI document."""
     content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}{model.__name__}"}}}
     required = any(field.is_required() for field in model.model_fields.values())
@@ -50,7 +50,7 @@ def _takes(model: type[BaseModel], *, keyed: bool = True) -> dict[str, Any]:
     }
 
 
-@router.post("/referrals", status_code=201, openapi_extra=_takes(ReferralTaken))
+@router.post("/referrals", status_code=201, openapi_extra=takes(ReferralTaken))
 def refer(
     app: Installation,
     caller: Writer,
@@ -68,7 +68,7 @@ def refer(
     return models.ReferralGiven.of(captured.referral)
 
 
-@router.post("/advocates", openapi_extra=_takes(AdvocateTaken, keyed=False))
+@router.post("/advocates", openapi_extra=takes(AdvocateTaken, keyed=False))
 def join(
     app: Installation, caller: Writer, taken: Annotated[AdvocateTaken, Depends(body(AdvocateTaken))]
 ) -> models.AdvocateGiven:
@@ -80,7 +80,7 @@ def join(
 Decided = Annotated[DecisionTaken, Depends(body(DecisionTaken))]
 
 
-@router.post("/referrals/{id}/qualify", openapi_extra=_takes(DecisionTaken))
+@router.post("/referrals/{id}/qualify", openapi_extra=takes(DecisionTaken))
 def qualify(
     app: Installation, caller: Writer, id: ReferralId, key: IdempotencyKey, taken: Decided
 ) -> models.ReferralGiven:
@@ -88,7 +88,7 @@ def qualify(
     return _decide(app, caller, "qualified", id, key, taken)
 
 
-@router.post("/referrals/{id}/disqualify", openapi_extra=_takes(DecisionTaken))
+@router.post("/referrals/{id}/disqualify", openapi_extra=takes(DecisionTaken))
 def disqualify(
     app: Installation, caller: Writer, id: ReferralId, key: IdempotencyKey, taken: Decided
 ) -> models.ReferralGiven:
@@ -129,7 +129,9 @@ def show_referral(app: Installation, _: Reader, id: ReferralId) -> models.Referr
 def list_rewards(app: Installation, _: Reader, wanted: Annotated[models.RewardFilter, Query()]) -> models.Rewards:
     """List rewards in their present state, the newest change first."""
     with read(app.database) as tx:
-        found = books.rewards(tx, campaign=wanted.campaign, status=wanted.status, limit=wanted.limit)
+        found = books.rewards(
+            tx, campaign=wanted.campaign, status=wanted.status, approval=wanted.approval, limit=wanted.limit
+        )
     return models.Rewards(rewards=[models.RewardGiven.of(reward) for reward in found])
 
 
@@ -156,7 +158,7 @@ def _decide(
     decision = Decision(verdict=verdict, via="api", referral=id, reason=taken.reason)
     if key is not None:
         fingerprint = hashlib.sha256(json.dumps(asdict(decision), sort_keys=True).encode()).hexdigest()
-        retrying(app.database, lambda tx: _hold_key(tx, app, f"key:{key}", fingerprint))
+        retrying(app.database, lambda tx: _hold_key(tx, app, app.opaque(f"key:{key}"), fingerprint))
     # The key names the event, so a crash between holding it and deciding is mended by the repetition.
     event = f"api:{key if key is not None else secrets.token_hex(16)}"
     return models.ReferralGiven.of(decide_now(app, decision, id=event, cause=f"api:{caller.name}"))

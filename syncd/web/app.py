@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from syncd.flow.app import App
-from syncd.web import api, probes, webhooks
+from syncd.web import api, earning, probes, webhooks
 from syncd.web.edge import Edge, Limits
-from syncd.web.models import AdvocateTaken, DecisionTaken, ReferralTaken
+from syncd.web.models import AdvocateTaken, DecisionTaken, HappeningTaken, MergeTaken, ReferralTaken, RewardTaken
 from syncd.web.pokes import Floods
 from syncd.web.problems import KNOWN, ProblemBody, answer
 from syncd.web.report import Tally
@@ -42,6 +42,7 @@ def create_app(app: App, limits: Limits | None = None) -> FastAPI:
     web.state.floods = Floods()
     _warn(app)
     web.include_router(api.router)
+    web.include_router(earning.router)
     for path in ("/webhooks/{name}", "/webhooks/{name}/{secret}"):
         web.add_route(path, webhooks.endpoint, methods=["POST"], include_in_schema=False)
     web.add_route("/livez", probes.live, methods=["GET"], include_in_schema=False)
@@ -89,11 +90,14 @@ async def _bounded_threads(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+_TAKEN = (ReferralTaken, AdvocateTaken, DecisionTaken, HappeningTaken, RewardTaken, MergeTaken, ProblemBody)
+
+
 def _describe_bodies(web: FastAPI) -> None:
     """Add the bodies, which the framework does not read and so does not know, to the OpenAPI document."""
     described = web.openapi
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (ReferralTaken, AdvocateTaken, DecisionTaken, ProblemBody)],
+        [(model, "validation") for model in _TAKEN],
         ref_template="#/components/schemas/{model}",
     )
 

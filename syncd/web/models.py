@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from syncd.contract import Person
 from syncd.flow.capture import Invitation
+from syncd.flow.happenings import Happening
 from syncd.redaction import redact
 from syncd.store.books import Booked
 from syncd.store.referrals import Change, Referral, Standing
@@ -76,6 +77,57 @@ class DecisionTaken(Taken):
     reason: Reason | None = None
 
 
+class HappeningTaken(Taken):
+    """What happened to one person, named in one way: by participant, e-mail address, or as the friend of a referral.
+
+    `data` is as rules/README.md describes events of this type, without the person. Without a campaign it goes into
+    every one in which the person takes part.
+    """
+
+    id: ExternalId
+    type: Annotated[str, Field(max_length=40)]
+    at: datetime | None = None
+    campaign: Id | None = None
+    participant: Id | None = None
+    email: Email | None = None
+    referral: Id | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> object:
+        if isinstance(value, str) and (at := _rfc_3339(value)):
+            return at
+        raise ValueError("write a time as 2026-03-02T09:00:00Z, with its zone")
+
+    def happening(self) -> Happening:
+        """Give what happened."""
+        return Happening(**{name: getattr(self, name) for name in HappeningTaken.model_fields})
+
+
+def _rfc_3339(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # the first and the last day there is may be none in UTC
+        return None
+
+
+class RewardTaken(Taken):
+    """Which reward is meant; `by` is who says so, where it is not the token's own holder."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1500)]
+    by: Name | None = None
+
+
+class MergeTaken(Taken):
+    """Whose other name a participant turned out to be."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    from_: Annotated[Id, Field(alias="from")]
+
+
 class ReferralFilter(BaseModel):
     """Which referrals to list."""
 
@@ -94,6 +146,7 @@ class RewardFilter(BaseModel):
 
     campaign: Id | None = None
     status: Id | None = None
+    approval: Literal["awaiting"] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
 
 
@@ -174,8 +227,9 @@ class AdvocateGiven(Given):
 
 
 class RewardGiven(Given):
-    """A reward in its present state; `amount` is a decimal number as text."""
+    """A reward in its present state, by its key; `amount` is a decimal number as text."""
 
+    key: str
     campaign: str
     recipient: str
     rule: str
@@ -186,6 +240,7 @@ class RewardGiven(Given):
     currency: str | None
     product: str | None
     status: str
+    approval: str | None  # awaiting: a person has to agree before it is given
     changed_at: datetime
 
     @classmethod
@@ -198,6 +253,12 @@ class Rewards(Given):
     """Rewards, the newest change first."""
 
     rewards: Sequence[RewardGiven]
+
+
+class HappeningGiven(Given):
+    """The campaigns into which a happening went; none where the person takes part in none."""
+
+    campaigns: Sequence[str]
 
 
 class History(Given):
@@ -260,9 +321,11 @@ class SenderGiven(Given):
 
 
 class Ledger(Given):
-    """Whether the amounts of every unit sum to nothing, as they must."""
+    """Whether the amounts of every unit sum to nothing, as they must, and what the last audit of the books found."""
 
     balanced: bool
+    audited_at: datetime | None
+    differing: int  # books that say something else than the facts
 
 
 class StatusGiven(Given):

@@ -34,6 +34,7 @@ _REFUSED = {
     "code_taken": 409,
     "rejected": 409,
     "ambiguous": 409,
+    "illegal_transition": 409,
     "not_found": 404,
     "erased": 404,
 }

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection as Transaction
 from starlette.requests import Request
 
+from syncd.flow import audit
 from syncd.flow.app import App
 from syncd.governor import is_short, left_of, ours, quota_text, turned
 from syncd.redaction import redact
@@ -48,6 +49,7 @@ async def tally(request: Request) -> Tally:
 def report(app: App, tally: Tally) -> StatusGiven:
     """Look at all parts of an installation at one moment."""
     with read(app.database) as tx:
+        found = audit.last(tx)
         sums: Counter[str] = Counter()
         for (_, unit), amount in books.balances(tx).items():
             sums[unit] += amount
@@ -58,7 +60,11 @@ def report(app: App, tally: Tally) -> StatusGiven:
                 for sender in app.config.senders
             ],
             referrals=referrals.count_by_standing(tx),  # type: ignore[arg-type]
-            ledger=Ledger(balanced=not any(sums.values())),
+            ledger=Ledger(
+                balanced=not any(sums.values()),
+                audited_at=found.at if found else None,
+                differing=found.differing if found else 0,
+            ),
         )
 
 

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from syncd.config import Sender
+from syncd.flow import happenings
 from syncd.flow.app import App
 from syncd.store import access, work
 from syncd.store.engine import retrying
 from syncd.web import pokes, signing
 from syncd.web.incoming import json_bytes, single, understand
-from syncd.web.models import Delivery, DeliveryData
+from syncd.web.models import Delivery, DeliveryData, HappeningTaken
 from syncd.web.problems import Problem
 from syncd.web.report import Tally
 from syncd.web.signing import BadSignature
@@ -70,7 +71,7 @@ def receive(app: App, sender: Sender, headers: Mapping[str, str], body: bytes) -
         raise Problem(401, code, str(bad)) from None
     digest = hashlib.sha256(body).hexdigest()
     try:
-        payload = _read(body)
+        payload = _read(id, body)
     except Unusable as unusable:
         why = str(unusable)
         retrying(app.database, lambda tx: _bury(tx, app, sender, id, digest, body, why))
@@ -83,18 +84,25 @@ def receive(app: App, sender: Sender, headers: Mapping[str, str], body: bytes) -
     return answer
 
 
-def _read(body: bytes) -> dict[str, Any] | None:
-    """Give the decision in a body as the inbox keeps it, None for a type that is not ours. Raises `Unusable`."""
+def _read(id: str, body: bytes) -> dict[str, Any] | None:
+    """Give what a body says as the inbox keeps it, None for a type that is not ours. Raises `Unusable`."""
     try:
         delivery = understand(Delivery, parse(body))
-        verdict = _VERDICTS.get(delivery.type)
-        if verdict is None:
-            return None
-        data = understand(DeliveryData, delivery.data)
+        if delivery.type in happenings.ABOUT:
+            taken = understand(HappeningTaken, {**delivery.data, "id": id, "type": delivery.type})
+            return {"happening": happenings.dump(taken.happening())}
+        return _decision(delivery)
     except BadJson as bad:
         raise Unusable(str(bad)) from None
     except Problem as problem:
         raise Unusable(problem.detail) from None
+
+
+def _decision(delivery: Delivery) -> dict[str, Any] | None:
+    verdict = _VERDICTS.get(delivery.type)
+    if verdict is None:
+        return None
+    data = understand(DeliveryData, delivery.data)
     if not (data.referral or data.email or (data.connector and data.record is not None)):
         raise Unusable("data names no referral: give referral, email, or connector and record")
     payload = {"verdict": verdict, **data.model_dump()}
