@@ -17,7 +17,17 @@ from syncd.cli.errors import explained
 
 SECTIONS = {  # each command is `command` in the module of its name
     "Run": ("run", "validate", "status", "sandbox"),
-    "Look and act": ("referrals", "rewards", "connectors", "webhooks", "queue", "tokens", "secrets"),
+    "Look and act": (
+        "referrals",
+        "rewards",
+        "participants",
+        "rules",
+        "connectors",
+        "webhooks",
+        "queue",
+        "tokens",
+        "secrets",
+    ),
     "About": ("version", "completion"),
 }
 

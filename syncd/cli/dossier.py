@@ -93,7 +93,7 @@ def _deals(tx: Transaction, referral: Referral, labels: Labels) -> list[Row]:
             "outcome": deal.gone or deal.outcome,
             "since": deal.at,
         }
-        for deal in records.deals_of(tx, referral.campaign, referral.advocate).get(referral.id, ())
+        for deal in records.deals_of(tx, [referral.id]).get(referral.id, ())
     ]
 
 

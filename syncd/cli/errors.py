@@ -38,6 +38,7 @@ def explained(error: Exception) -> Failure:
 
     from syncd.config import ConfigError
     from syncd.contract import ConnectorError
+    from syncd.flow.audit import ChangedProgram
     from syncd.flow.refusal import Refusal
     from syncd.redaction import redact
     from syncd.store.engine import UnusableDatabase
@@ -45,7 +46,7 @@ def explained(error: Exception) -> Failure:
     match error:
         case ConfigError():
             return Failure(told_problems(error), CONFIG)
-        case UnusableDatabase():
+        case UnusableDatabase() | ChangedProgram():
             return Failure(f"error: {error}", CONFIG)
         case Refusal():
             return Failure(f"error: {error}", DATA if error.reason in _UNUSABLE else FAILED)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 from syncd.cli.output import Cell, shown
 from syncd.cli.sentences import Labels
 from syncd.contract import Gone, RemoteId, RemoteRef, StageFact
-from syncd.flow import decisions, facts, pokes
+from syncd.flow import decisions, facts, happenings, pokes
 from syncd.flow.app import App
 from syncd.flow.leads import read_leads
 from syncd.redaction import redact
@@ -123,6 +123,9 @@ def _told(tx: Transaction, letter: Letter) -> Iterator[str]:
         yield from str(payload["raw"]).splitlines()
     elif "refs" in payload:
         yield f"{letter.party} hints at a change of {', '.join(_record(ref) for ref in pokes.refs(payload))}"
+    elif "happening" in payload:
+        it = happenings.read(payload["happening"])
+        yield f"{it.email or it.participant or it.referral}: {it.type}"
     elif payload:
         yield _decision(decisions.read(payload))
 

@@ -8,6 +8,7 @@ import click
 
 from syncd.cli.errors import AGAIN, CONFIG, OK, UNREACHABLE, counted
 from syncd.flow.app import App
+from syncd.flow.audit import audit
 from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
 from syncd.flow.decide import decide
@@ -27,6 +28,7 @@ def once(app: App) -> int:
     try_anew(app)
     catch_up(app)
     tidy(app)
+    audit(app)
     while not app.stopping.is_set():
         before = done.total()
         for name in app.connections:

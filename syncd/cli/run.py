@@ -29,7 +29,9 @@ def command(ctx: click.Context, once: bool) -> None:
     from syncd.cli.installation import configuration
     from syncd.cli.stop import Stop
     from syncd.config import format_problem
+    from syncd.flow.audit import hold_programs
     from syncd.flow.opening import open_app
+    from syncd.store.engine import retrying
 
     stop = Stop()
     config = configuration(ctx.obj)
@@ -37,6 +39,7 @@ def command(ctx: click.Context, once: bool) -> None:
     for warning in config.warnings:
         click.echo(format_problem(warning), err=True)
     app = open_app(config)
+    retrying(app.database, lambda tx: hold_programs(tx, app))
     stop.then(app.stopping.set)
     if once:
         from syncd.cli.once import once as do_once

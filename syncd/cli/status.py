@@ -24,7 +24,8 @@ COLUMNS = ("connector", "state", "account", "queue", "dead", "read", "held_until
 def command(ctx: click.Context, form: str) -> None:
     """Show each connector's health and queue, the referrals by standing, and whether the ledger balances.
 
-    Exits with 1 when a connector is failing or misconfigured and not paused, or when the ledger does not balance.
+    Exits with 1 when a connector is failing or misconfigured and not paused, when the ledger does not balance, or
+    when the last audit found books that differ from the facts.
 
     \b
     Examples:
@@ -54,9 +55,11 @@ def command(ctx: click.Context, form: str) -> None:
         click.echo(f"\nreferrals: {told or 'none yet'}")
         balanced = "balanced" if found.ledger.balanced else "DOES NOT BALANCE; stop the daemon and keep the database"
         click.echo(f"ledger: {balanced}")
+        if found.ledger.differing:
+            click.echo(f"audit: {found.ledger.differing} advocates' books differ from the facts; see the log")
     awake = [connector for connector in found.connectors if connector.type and not connector.paused_at]
     sick = any(connector.state in {"failing", "misconfigured"} for connector in awake)
-    ctx.exit(FAILED if sick or not found.ledger.balanced else OK)
+    ctx.exit(FAILED if sick or found.ledger.differing or not found.ledger.balanced else OK)
 
 
 def _told(paused: ConnectorGiven) -> str:
