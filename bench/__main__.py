@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bench import calls, governor, isolation, lag
+from bench import calls, governor, isolation, lag, rules
 
 calls.main()
 lag.main()
 governor.main()
 isolation.main()
+rules.main()
