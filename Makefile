@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := syncd connectors/syncd_connectors connectors/_template rules/syncd_rules
+FORMS := program events result cases
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -29,11 +30,14 @@ test: setup ## Run every test, on SQLite and on PostgreSQL
 
 verify: setup ## Fail when a generated file is stale
 	@$(BIN)/python -m syncd.schema | diff -u config/syncd.schema.json - \
+		&& for form in $(FORMS); do $(BIN)/python -m syncd.schema $$form | diff -u rules/schemas/$$form.json - || exit 1; done \
 		&& $(BIN)/python -m syncd.cli.reference | diff -u docs/commands.md - \
 		|| { echo "a generated file is stale: run 'make schema' and commit what it changes"; exit 1; }
 
 schema: setup ## Write the generated files anew: the schema of syncd.yaml, the reference of commands
 	@$(BIN)/python -m syncd.schema > $(VENV)/schema && cp $(VENV)/schema config/syncd.schema.json
+	@for form in $(FORMS); do \
+		$(BIN)/python -m syncd.schema $$form > $(VENV)/schema && cp $(VENV)/schema rules/schemas/$$form.json; done
 	@$(BIN)/python -m syncd.cli.reference > $(VENV)/reference && cp $(VENV)/reference docs/commands.md
 
 new-connector: setup ## Begin a connector and its tests: make new-connector name=acme

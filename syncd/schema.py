@@ -1,6 +1,7 @@
 """The JSON Schema of syncd.yaml, for editors: completion, hover texts, and errors while one types.
 
-`python -m syncd.schema` prints it for the built-in connectors; config/syncd.schema.json holds that.
+`python -m syncd.schema` prints it for the built-in connectors; config/syncd.schema.json holds that. With the name of
+one of the rules' public forms it prints that form's schema, as rules/schemas/ holds them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from syncd import registry
 from syncd.config.model import Document
 from syncd.config.shapes import interval_text
 from syncd.contract import Connector
+from syncd_rules import schemas
 
 _REFERENCE = r"^\$\{.+\}$"
 _INTERVAL = r"^\d{1,9}[smhd]$"
@@ -94,5 +96,10 @@ def text() -> str:
     return json.dumps(schema(types), indent=2, ensure_ascii=False) + "\n"
 
 
+def text_of(form: str) -> str:
+    """Give the schema of a public form of the rules: `program`, `events`, `result` or `cases`."""
+    return json.dumps(schemas()[form], indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    sys.stdout.write(text_of(sys.argv[1]) if sys.argv[1:] else text())
