@@ -283,7 +283,7 @@ def test_status_tells_of_queue_and_standings(place: Place) -> None:
     (connector,) = data["connectors"]
     assert (connector["name"], connector["state"], connector["outbox"]["open"]) == ("crm", "new", 2)
     assert data["referrals"]["captured"] == 1
-    assert data["ledger"] == {"balanced": True}
+    assert data["ledger"] == {"balanced": True, "audited_at": None, "differing": 0}
 
 
 @pytest.mark.parametrize(("state", "code"), [("failing", 1), ("misconfigured", 1), ("parked", 0), ("healthy", 0)])
