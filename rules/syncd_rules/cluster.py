@@ -97,7 +97,8 @@ class Cluster:
     def _serve(self, it: Entitlement, at: datetime, cause: str) -> None:
         """Grant what waited until the budget had room again."""
         self.number += 1
-        self.place = self.clock.place = (*self.clock.place[:4], 1)
+        # Behind what made room for it, also where one event makes room several times.
+        self.place = self.clock.place = (*self.clock.place[:4], self.clock.place[4] + 1)
         self.books.grant(it, at, cause)
 
     def _activate(self, index: int, at: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from syncd_rules import Program, Result
+from syncd_rules.ledger import ISSUED
 from tests.rules.story import POINTS_FOR_A_FRIEND, Story, day, effects, held, program, reasons, rejections, statuses
 
 
@@ -117,3 +118,19 @@ def test_what_was_handed_out_keeps_its_place_though_the_budget_was_used_up_by_wh
     assert given(result)["bea"] == 100
     assert statuses(result)["bea", "thanks", "cem"] == "fulfilled"
     assert rejections(result) == []
+
+
+def test_who_is_served_stands_in_the_ledger_behind_what_made_room_for_it() -> None:
+    """One loss makes room twice; read in its order, the ledger never shows more than the budget."""
+    campaign = {"budget": {"points": "200"}, "when_exhausted": "queue"}
+    twice = [POINTS_FOR_A_FRIEND, {**POINTS_FOR_A_FRIEND, "id": "more"}]
+    rules = program(limits={"campaign": campaign}, rewards=twice)
+    story = Story().happened(0, "code.created", code="EVE", advocate="eve")
+    story.signs_up("dan", 1, code="EVE").deal("dan", "won", 2).signs_up("bob", 1).deal("bob", "won", 3)
+
+    issued, seen = 0, []
+    for txn in story.deal("dan", "lost", 6).told(rules).ledger:
+        issued -= sum(posting.amount for posting in txn.postings if posting.account == ISSUED)
+        seen.append(issued)
+
+    assert (max(seen), seen[-1]) == (200, 200)
