@@ -133,5 +133,5 @@ def _found(app: App, text: str) -> Participant:
         else:
             person = people.participants(tx, [people.name_now(tx, text)]).get(people.name_now(tx, text))
     if person is None:
-        raise Failure("error: nobody is known by this", DATA)
+        raise Failure("error: nobody is known by this id or e-mail address", DATA)
     return person

@@ -93,8 +93,8 @@ def _differs(tx: Transaction, app: App, scope: Scope) -> bool:
     assert configured is not None
     lock(tx, app, [scope])
     now = app.clock()
-    if work.timer_is_due(tx, f"timer:{scope.campaign}:{scope.advocate or ''}", now):
-        return False  # they are about to be weighed
+    if any(work.timer_is_due(tx, f"timer:{scope.campaign}:{who}", now) for who in {"", scope.advocate or ""}):
+        return False  # they are about to be weighed, alone or with all others
     written = read_written(tx, scope)
     told = books.events(tx, scope.campaign, scope.advocate)
     state = State(configured.programs)

@@ -172,7 +172,7 @@ def read_written(tx: Transaction, scope: Scope) -> Written:
     rewards = books.rewards(tx, campaign=scope.campaign, advocates=names)
     return Written(
         ledger=[txn for _, txn in posted],
-        owners={txn.entitlement: owner for owner, txn in posted} | {it.key: it.advocate for it in rewards},
+        owners={it.key: it.advocate for it in rewards} | {txn.entitlement: owner for owner, txn in posted},
         rewards={it.key: (it.status, it.amount, it.approval) for it in rewards},
         milestones=books.milestones(tx, scope.campaign, names),
         effects=work.effects_of(tx, scope.campaign, names),
@@ -212,8 +212,11 @@ def _write(
 ) -> None:
     """Write the difference between what was written and what follows now."""
     old = opened.written
+    if scope.advocate is not None and (new_here := [it.key for it in result.rewards if it.key not in old.owners]):
+        # A friend who turned out to be another one may have got it already, from whose friend they were.
+        old.learn(books.posted_of(tx, scope.campaign, new_here))
     for reward in result.rewards:
-        old.owners[reward.key] = reward.book
+        old.owners.setdefault(reward.key, reward.book)
     new = following(old.ledger, result.ledger)
     books.post(tx, scope.campaign, [(old.owners[txn.entitlement], txn) for txn in new], now)
     old.ledger += new
@@ -307,6 +310,8 @@ def _write_some(
     leads = [row.id for row in rows]
     deals, pushed = records.deals_of(tx, leads), records.pushed(tx, leads)
     for old in rows:
+        if old.reason == "already_referred":
+            continue  # a person who turned out to have been referred before; this referral is over
         state, reason = states.get(old.friend), rejected.get(old.friend)
         if state and reason == "already_referred":
             reason = None  # another sign-up of theirs was refused, and not this one
@@ -351,7 +356,7 @@ def _write_rewards(
         before = held.get(reward.key)
         if before != wanted[reward.key]:
             # By the books' own time, which a clock that was set back does not take back.
-            books.write_reward(tx, campaign, old.owners[reward.key], reward, opened.as_of)
+            books.write_reward(tx, campaign, reward.book, reward, opened.as_of)
             _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=before and before[0])
     for key in held.keys() - wanted.keys():  # what we learnt late shows that it was never due
         for gone in books.rewards(tx, key=key):

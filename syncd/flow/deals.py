@@ -13,7 +13,7 @@ from syncd.contract import ConnectorSettings, Gone, RemoteId, RemoteRef, StageFa
 from syncd.flow.app import App
 from syncd.flow.book import Entry
 from syncd.flow.facts import micros
-from syncd.store import books, records, referrals, sources
+from syncd.store import books, people, records, referrals, sources
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral
 from syncd_rules import Event, Program
@@ -27,7 +27,18 @@ def whose(tx: Transaction, connector: str, ref: RemoteRef, lead: str | None = No
     persons = [ref.person.id] if ref.person else []
     by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
     leads = owners(set().union(*by_deal.values()), set().union(*by_person.values()), lead)
-    return sorted(referrals.find(tx, ids=sorted(leads)), key=lambda referral: referral.id)
+    found = sorted(referrals.find(tx, ids=sorted(leads)), key=lambda referral: referral.id)
+    return [_booked(tx, referral) for referral in found]
+
+
+def _booked(tx: Transaction, referral: Referral) -> Referral:
+    """Give a referral with the advocate in whose books its friend is: one who turned out to be somebody else whom
+    another has referred before is theirs, and so is what becomes of their deals."""
+    if referral.reason != "already_referred":
+        return referral
+    friend = people.name_now(tx, referral.friend)
+    first = referrals.find(tx, campaign=referral.campaign, friend=friend)
+    return replace(referral, advocate=first[0].advocate) if first else referral
 
 
 def owners(of_deal: set[str], of_person: set[str], lead: str | None) -> set[str]:
@@ -125,6 +136,7 @@ def gone_entries(
         records.mark_gone(tx, connector, it, fact.why)
     for deal in present:
         referral = referrals.get(tx, deal.lead)
+        referral = referral and _booked(tx, referral)
         program = _program(app, referral.campaign) if referral else None
         if referral is None or program is None:
             continue

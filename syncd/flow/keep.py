@@ -16,7 +16,7 @@ from syncd.contract import Gone, KeepsHistory, RemoteId, StageFact
 from syncd.flow import facts
 from syncd.flow.app import App, Connection
 from syncd.flow.deals import is_newer, owners
-from syncd.store import records, work
+from syncd.store import records, referrals, work
 from syncd.store.engine import read, retrying
 
 Trails = Mapping[RemoteId | None, Sequence[StageFact]]
@@ -75,15 +75,19 @@ def _news(app: App, connector: str, told: Sequence[StageFact | Gone], now: datet
     """Leave out what is nobody's of ours and what we know already: most of what a busy CRM tells. By key."""
     deals = [fact.ref.deal.id for fact in told if fact.ref.deal]
     persons = [fact.ref.person.id for fact in told if fact.ref.person]
+    carried = {fact.lead for fact in told if isinstance(fact, StageFact) and fact.lead}
     with read(app.database) as tx:
         by_deal, by_person = records.leads_of(tx, connector, deals=deals, persons=persons)
         held = records.versions(tx, connector, deals)
-        known_gone = records.gone(tx, connector, set().union(*by_deal.values(), *by_person.values()))
+        known = set[str]().union(*by_deal.values(), *by_person.values())
+        known_gone = records.gone(tx, connector, known)
+        # Once kept, a fact is not kept again; so what concerns a campaign that rests is left for when it is back.
+        resting = referrals.elsewhere(tx, known | carried, app.config.campaigns)
     news: dict[str, StageFact | Gone] = {}
     for fact in told:
         of_deal = by_deal.get(fact.ref.deal.id, set()) if fact.ref.deal else set()
         of_person = by_person.get(fact.ref.person.id, set()) if fact.ref.person else set()
-        leads = owners(of_deal, of_person, None if isinstance(fact, Gone) else fact.lead)
+        leads = owners(of_deal, of_person, None if isinstance(fact, Gone) else fact.lead) - resting
         old = [held.get((fact.ref.deal.id, lead)) for lead in leads] if fact.ref.deal else []
         if isinstance(fact, Gone):
             if leads and (fact.why == "merged" or leads - known_gone):

@@ -42,6 +42,8 @@ def erase(app: App, who: str, *, cause: str) -> None:
         work.drop_pushes(tx, leads)
         known = people.identities_of(tx, who)
         work.forget_deliveries(tx, lambda text: any(app.identity(it) in known for it in _ADDRESS.findall(text)))
+        if not app.config.privacy.remember_erased:
+            books.forget_identity(tx, people.names_of(tx, who))
         people.forget(tx, who, now, keep_identity=app.config.privacy.remember_erased)
         referrals.note(tx, "erased", at=now, cause=cause, participant=who)
 

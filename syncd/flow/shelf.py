@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,12 +35,17 @@ class Written:
     """What the database says follows from the events that were weighed."""
 
     ledger: list[Txn] = field(default_factory=list)
-    owners: dict[str, str] = field(default_factory=dict)  # entitlement -> the advocate whose books it is in
+    owners: dict[str, str] = field(default_factory=dict)  # entitlement -> the advocate in whose ledger it is
     rewards: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)  # key -> status, amount, approval
     milestones: dict[MilestoneKey, datetime] = field(default_factory=dict)
     effects: set[str] = field(default_factory=set)
     referrals: dict[str, ReferralState | None] = field(default_factory=dict)  # friend -> as written since opened
     rejected: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, posted: Sequence[tuple[str, Txn]]) -> None:
+        """Take in what the ledger held already: (advocate, txn)."""
+        self.ledger += [txn for _, txn in posted]
+        self.owners |= {txn.entitlement: owner for owner, txn in posted}
 
     def times(self) -> list[datetime]:
         """List when what is written came about: the books have been weighed then, whatever a clock says now."""

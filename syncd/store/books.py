@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all, update
 
+from syncd.contract import parts
 from syncd.store.tables import event, ledger_posting, ledger_txn, milestone, participant, referral, reward
 from syncd.store.work import insert_new, put
 from syncd_rules import Event, Posting, Reward, Txn
@@ -88,6 +89,17 @@ def events_about(tx: Connection, campaign: str, who: Iterable[str]) -> list[Told
     return [_told(row) for row in tx.execute(select(event).where(mine).order_by(event.c.seq))]
 
 
+def forget_identity(tx: Connection, who: Sequence[str]) -> None:
+    """Take the hash by which these participants would be recognised out of what is known of them.
+
+    Nothing follows otherwise from it: whoever has the same address is, or was, the same participant.
+    """
+    mine = and_(event.c.about.in_(list(who)), event.c.type.in_(["code.created", "friend.signed_up"]))
+    for row in tx.execute(select(event.c.seq, event.c.data).where(mine)).all():
+        left = {name: value for name, value in row.data.items() if name != "identity"}
+        tx.execute(update(event).where(event.c.seq == row.seq).values(data=left))
+
+
 def campaigns_about(tx: Connection, who: Iterable[str]) -> list[str]:
     """List the campaigns in which something is known of these participants."""
     about = event.c.about.in_(list(who))
@@ -128,6 +140,19 @@ def posted(tx: Connection, campaign: str, advocates: Sequence[str] | None) -> li
         written = and_(ledger_txn.c.advocate.in_(list(advocates)), ~moved)
         given = select(reward.c.key).where(and_(reward.c.campaign == campaign, here))
         mine = and_(mine, or_(written, ledger_txn.c.entitlement.in_(given)))
+    return _posted(tx, mine)
+
+
+def posted_of(tx: Connection, campaign: str, entitlements: Iterable[str]) -> list[tuple[str, Txn]]:
+    """Read what the ledger of a campaign holds of these entitlements, whosesoever it is: (advocate, txn)."""
+    found: list[tuple[str, Txn]] = []
+    for some in parts(list(entitlements), 10_000):
+        mine = and_(ledger_txn.c.campaign == campaign, ledger_txn.c.entitlement.in_(some))
+        found += _posted(tx, mine)
+    return found
+
+
+def _posted(tx: Connection, mine: ColumnElement[bool]) -> list[tuple[str, Txn]]:
     postings: dict[str, list[Posting]] = {}
     query = select(ledger_posting).join(ledger_txn, ledger_txn.c.key == ledger_posting.c.txn).where(mine)
     for row in tx.execute(query.order_by(ledger_posting.c.account, ledger_posting.c.unit)):

@@ -182,7 +182,7 @@ def lock_person(tx: Connection, who: str) -> str:
     """Hold a participant until the transaction ends, so that nobody refers or merges them while something is told of
     them; give the id that they are known by now. Persons are held before books, or two workers would deadlock.
     """
-    # Not FOR UPDATE: that would keep others, who hold their books, from naming them as the advocate of a friend.
+    # Not FOR UPDATE: that would keep those who hold their books already from naming them as the advocate of a friend.
     held = select(participant.c.merged_into).where(participant.c.id == who).with_for_update(key_share=True)
     into: str | None = tx.scalar(held)
     return who if into is None else lock_person(tx, into)

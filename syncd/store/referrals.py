@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -94,6 +94,12 @@ def find(
         select(referral).where(*conditions).order_by(referral.c.captured_at.desc(), referral.c.id.desc()).limit(limit)
     )
     return [_referral(row._mapping) for row in tx.execute(query)]
+
+
+def elsewhere(tx: Connection, ids: Iterable[str], campaigns: Iterable[str]) -> set[str]:
+    """Tell which of these referrals are in none of these campaigns."""
+    others = and_(referral.c.id.in_(list(ids)), referral.c.campaign.not_in(list(campaigns)))
+    return set(tx.scalars(select(referral.c.id).where(others)))
 
 
 def not_owed(tx: Connection, campaign: str, connector: str, *, limit: int) -> list[str]:

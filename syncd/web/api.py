@@ -158,9 +158,10 @@ def _decide(
     decision = Decision(verdict=verdict, via="api", referral=id, reason=taken.reason)
     if key is not None:
         fingerprint = hashlib.sha256(json.dumps(asdict(decision), sort_keys=True).encode()).hexdigest()
-        retrying(app.database, lambda tx: _hold_key(tx, app, app.opaque(f"key:{key}"), fingerprint))
+        held = app.opaque(f"key:{key}")  # as capture keeps it: one key is good for one request of either kind
+        retrying(app.database, lambda tx: _hold_key(tx, app, held, fingerprint))
     # The key names the event, so a crash between holding it and deciding is mended by the repetition.
-    event = f"api:{key if key is not None else secrets.token_hex(16)}"
+    event = f"api:{app.opaque(key) if key is not None else secrets.token_hex(16)}"
     return models.ReferralGiven.of(decide_now(app, decision, id=event, cause=f"api:{caller.name}"))
 
 

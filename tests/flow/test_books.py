@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from syncd.contract import Person
-from syncd.flow.app import App
 from syncd.flow.audit import EVERY, ChangedProgram, audit, hold_programs, last
 from syncd.flow.book import book
 from syncd.flow.decide import decide
@@ -22,90 +20,25 @@ from syncd.flow.payout import Word, say
 from syncd.flow.persons import erase, merge
 from syncd.flow.refusal import Refusal
 from syncd.flow.shelf import Shelf
-from syncd.store import books, people, referrals
+from syncd.store import books, referrals
 from syncd.store.books import Booked
 from syncd.store.engine import read, retrying, write
 from syncd.store.tables import event, ledger_txn, outbox, participant, reward
+from tests.flow.booking import (
+    AGREED,
+    BUDGET,
+    SHOP,
+    beside,
+    disqualify,
+    money,
+    pay,
+    qualify,
+    refund,
+    rewards,
+    the_reward,
+    who,
+)
 from tests.flow.world import World
-
-SHOP = """
-campaign: spring
-base_currency: EUR
-counting: conversions
-qualification: {any_of: [{type: purchase, basis: cumulative, min: {EUR: "100.00"}}, {type: explicit, via: [api]}]}
-settlement: {hold: PT0S}
-rewards:
-  - {id: share, trigger: order.paid, to: advocate, kind: revenue_share, rate: "0.10"}
-  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
-milestones:
-  - {id: two-orders, metric: orders, target: 2, rewards: [{kind: points, amount: 7}]}
-"""
-AGREED = """
-campaign: spring
-counting: conversions
-qualification: {any_of: [{type: explicit, via: [api]}]}
-settlement: {approval: {required_above: {points: 50}, persons: 2}}
-rewards:
-  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
-"""
-BUDGET = """
-campaign: spring
-counting: conversions
-qualification: {any_of: [{type: explicit, via: [api]}]}
-limits: {campaign: {budget: {points: 250}, when_exhausted: queue}}
-rewards:
-  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
-"""
-
-
-def pay(world: World, order: str, who: str, amount: str, **more: Any) -> list[str]:
-    data = {"order": order, "amount": amount, "currency": "EUR"}
-    happening = Happening(id=f"order-{order}", type="order.paid", email=f"{who}@example.com", data=data, **more)
-    return tell(world.app, happening, teller="shop", cause="api:shop")
-
-
-def refund(world: World, number: str, order: str, who: str, amount: str) -> None:
-    data = {"refund": number, "order": order, "amount": amount, "currency": "EUR"}
-    happening = Happening(id=f"refund-{number}", type="order.refunded", email=f"{who}@example.com", data=data)
-    tell(world.app, happening, teller="shop", cause="api:shop")
-
-
-def qualify(world: World, id: str) -> None:
-    decide_now(world.app, Decision(verdict="qualified", via="api", referral=id), id=f"api:{id}", cause="test")
-
-
-def disqualify(world: World, id: str) -> None:
-    decide_now(world.app, Decision(verdict="disqualified", via="api", referral=id), id=f"no:{id}", cause="test")
-
-
-def rewards(world: World) -> Sequence[Booked]:
-    with read(world.app.database) as tx:
-        return books.rewards(tx)
-
-
-def the_reward(world: World) -> Booked:
-    (found,) = rewards(world)
-    return found
-
-
-def money(world: World, name: str = "ann") -> dict[str, int]:
-    """Tell what somebody has: unit -> minor units that are available."""
-    account = f"{who(world, name)}:available"
-    with read(world.app.database) as tx:
-        return {unit: n for (place, unit), n in books.balances(tx, account).items() if place == account and n}
-
-
-def who(world: World, name: str) -> str:
-    identity = world.app.identity(f"{name}@example.com")
-    with read(world.app.database) as tx:
-        found = people.participant_by_identity(tx, identity or "")
-    assert found is not None
-    return found.id
-
-
-def beside(app: App) -> App:
-    """Give another process's view of the same database."""
-    return replace(app, shelf=Shelf())
 
 
 class TestHappenings:
@@ -135,6 +68,22 @@ class TestHappenings:
         pay(shop, "o1", "ann", "1.00")
         pay(shop, "o2", "ann", "1.00")
         assert shop.points() == {who(shop, "ann"): 7}
+
+    def test_ids_of_any_length_that_is_taken_fit_into_every_table(self, engine: Engine, tmp_path: Path) -> None:
+        shop = World(engine, tmp_path, program=SHOP.replace("hold: PT0S", "hold: PT0S, clawback: negative"))
+        shop.refer("ben", shop.advocate())
+        order, refunded = "ö/" * 60, "r/" * 60
+        told = Happening(id="%" * 200, type="order.paid", email="ben@example.com", data={})
+        data = {"order": order, "amount": "200.00", "currency": "EUR"}
+        tell(shop.app, replace(told, data=data), teller="s" * 64, cause="api:shop")
+        assert money(shop) == {"EUR": 2000, "POINTS": 100}
+        share = next(it for it in rewards(shop) if it.rule == "share")
+        assert say(shop.app, "fulfilled", share.key, by="eva", cause="cli:eva").status == "fulfilled"
+        shop.clock.move(hours=1)
+        back = replace(told, id="/" * 200, type="order.refunded", data=data | {"refund": refunded, "amount": "1.00"})
+        tell(shop.app, back, teller="s" * 64, cause="api:shop")
+        assert money(shop)["EUR"] == -10
+        assert audit(shop.app) == 0
 
     def test_one_who_is_friend_and_advocate_has_an_order_in_both_books(self, shop: World) -> None:
         shop.refer("ben", shop.advocate("ann"))
@@ -199,6 +148,10 @@ class TestPayout:
         self.say(agreed, "approved", "eva")
         assert self.say(agreed, "approved", "eva").approval == "awaiting"
         assert (self.say(agreed, "approved", "max").status, the_reward(agreed).approval) == ("available", None)
+
+    def test_one_person_is_one_however_they_write_their_name(self, agreed: World) -> None:
+        for by in ("Eva", "eva ", "EVA"):
+            assert self.say(agreed, "approved", by).approval == "awaiting"
 
     def test_what_was_handed_out_is_so_until_it_failed(self, agreed: World) -> None:
         for by in ("eva", "max"):

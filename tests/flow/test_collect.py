@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,16 @@ def test_a_fact_that_cannot_be_decided_does_not_stop_those_behind_it(world: Worl
     assert world.standing(pushed) == "qualified"
     with read(world.app.database) as tx:
         assert tx.scalar(select(inbox.c.error).where(inbox.c.key == "broken")) == "KeyError"
+
+
+def test_what_was_won_while_its_campaign_rested_counts_when_it_is_back(world: World) -> None:
+    ben = world.refer("ben", world.advocate()).referral
+    world.deliver()
+    config = world.app.config
+    world.app.config = replace(config, campaigns={})
+    world.clock.move(minutes=1)
+    world.crm.move(world.crm.deal_of(ben.id), "won")
+    world.poll()
+    world.app.config = config
+    world.sweep()
+    assert world.standing(ben.id) == "qualified"

@@ -45,6 +45,14 @@ BAD: Mapping[str, tuple[Mapping[str, Any], tuple[int, str]]] = {
     "no name": ({"email": None}, (409, "ambiguous")),
     "no address": ({"email": "bob"}, (422, "email_invalid")),
     "an unknown campaign": ({"campaign": "winter"}, (422, "campaign_not_found")),
+    "a field that might be a name": ({"data": ORDER | {"note": "for Bob"}}, (422, "malformed")),
+    "an id without an end": ({"data": ORDER | {"order": "o" * 121}}, (422, "malformed")),
+    "a time that is none in UTC": ({"at": "9999-12-31T23:59:59-12:00"}, (422, "invalid")),
+    "a time before there were shops": ({"at": "0001-01-02T00:00:00Z"}, (422, "malformed")),
+    "a customer since before there were days": (
+        {"type": "customer.existing", "data": {"since": "0001-01-01T00:00:00+14:00"}},
+        (422, "malformed"),
+    ),
     "an unknown field": ({"amount": "20.00"}, (422, "invalid")),
 }
 
