@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import yaml
 
@@ -38,10 +38,17 @@ class Item:
     more: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets/<name>-<key>
 
 
+class Lags(Protocol):
+    """A CRM whose reading is behind its writing."""
+
+    lag: Lag
+
+
 class Team(ABC):
     """Those who work in one account, and what the sandbox must know of its vendor. Unknown ids raise KeyError."""
 
     vendor: ClassVar[str]  # as people write it
+    model: ClassVar[type[Lags]]  # what the simulated account is made of
     is_deal: ClassVar[bool] = False  # whether what a push makes is person and deal in one
     made: ClassVar[frozenset[str]]  # object types of which a push makes one record for each friend
     falls_silent: ClassVar[bool] = False  # whether the vendor has a rule by which it stops its messages
@@ -50,6 +57,8 @@ class Team(ABC):
     def __init__(self, crm: Sandbox, account: str) -> None:
         self.account = account
         self.humans: Humans = crm.humans(account)
+        self._lagging: Lags = crm.model(account, self.model)
+        self._usual_lag = self._lagging.lag
 
     # --- the account ---
 
@@ -132,9 +141,9 @@ class Team(ABC):
     def rename_stage(self) -> str:
         """Give a stage another label, in all records; say which."""
 
-    @abstractmethod
     def set_lag(self, lag: Lag | None) -> None:
         """Let reading be behind writing by this; None puts it back to what it was."""
+        self._lagging.lag = lag or self._usual_lag
 
     # --- how the vendor says no ---
 

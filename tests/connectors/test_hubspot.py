@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import responses
 
+from syncd.conformance.probe import Clock
 from syncd.contract import (
     Account,
     Connector,
@@ -33,7 +34,6 @@ from syncd.contract import (
 from syncd.http import Session
 from syncd.sandbox.crm import NO_LIMITS, CrmModel, Fault, HubSpotSetup, Required, Sandbox, lag_between
 from syncd_connectors.hubspot import VERSION, HubSpot, HubSpotSettings, connector
-from tests.connectors.conftest import HandClock
 
 TOKEN = "pat-eu1-1111-2222"
 
@@ -63,7 +63,7 @@ def lead(number: int = 1, *, email: str | None = None, role: Any = "friend", kno
 class World:
     """A simulated HubSpot and a connector that is open on it."""
 
-    def __init__(self, crm: Sandbox, clock: HandClock, http: Session, **push: Any) -> None:
+    def __init__(self, crm: Sandbox, clock: Clock, http: Session, **push: Any) -> None:
         self.crm, self.clock, self.http = crm, clock, http
         self.model: CrmModel = crm.model()
         self.hubspot = HubSpot.open(settings(crm.url(), crm.token(), **push), http)
@@ -91,13 +91,13 @@ class World:
         return facts, since
 
 
-def sandbox(clock: HandClock, **setup: Any) -> Sandbox:
+def sandbox(clock: Clock, **setup: Any) -> Sandbox:
     account = HubSpotSetup(**{"limits": NO_LIMITS, **setup})
     return Sandbox(now=clock, accounts=[account])
 
 
 @pytest.fixture
-def world(clock: HandClock, http: Session) -> Iterator[World]:
+def world(clock: Clock, http: Session) -> Iterator[World]:
     with sandbox(clock) as crm:
         yield World(crm, clock, http)
 
@@ -417,7 +417,7 @@ def test_a_full_last_page_is_followed_by_an_empty_one(world: World) -> None:
     assert [len(page.facts) for page in pages] == [200, 0]
 
 
-def test_the_overlap_finds_what_the_search_index_showed_late(clock: HandClock, http: Session) -> None:
+def test_the_overlap_finds_what_the_search_index_showed_late(clock: Clock, http: Session) -> None:
     with sandbox(clock, lag=lag_between(100, 300)) as crm:
         world = World(crm, clock, http)
         cursor = world.hubspot.start(clock())

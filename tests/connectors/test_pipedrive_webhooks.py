@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from syncd.conformance.probe import Clock
 from syncd.conformance.world import World, opened
 from syncd.contract import BadDelivery, Delivery, Misconfigured, RemoteId, RemoteRef, Subscription
 from syncd.sandbox.crm import Fault
@@ -17,7 +18,6 @@ from syncd.sandbox.crm.pipedrive import Pipedrive as Account
 from syncd_connectors.pipedrive import Pipedrive, PipedriveSettings
 from syncd_connectors.pipedrive.webhooks import Orders, read
 from tests.conformance.pipedrive import PipedriveDouble
-from tests.connectors.conftest import HandClock
 
 USER, PASSWORD, PATH = "syncd", "a-password-of-24-letters", "a-path-secret-of-26-letters"
 URL = f"https://syncd.example.com/webhooks/pd/{PATH}"
@@ -37,7 +37,7 @@ def basic(pair: bytes) -> str:
 GOOD = basic(f"{USER}:{PASSWORD}".encode())
 
 
-def delivery(clock: HandClock, *, proof: str | None = GOOD, secret: str = PATH, **meta: Any) -> Delivery:
+def delivery(clock: Clock, *, proof: str | None = GOOD, secret: str = PATH, **meta: Any) -> Delivery:
     said = {"id": "5d2f-1", "version": "2.0", "action": "change", "entity": "deal", "entity_id": "7", **meta}
     return Delivery(
         method="POST",
@@ -49,7 +49,7 @@ def delivery(clock: HandClock, *, proof: str | None = GOOD, secret: str = PATH, 
     )
 
 
-def refs(clock: HandClock, **meta: Any) -> list[RemoteRef]:
+def refs(clock: Clock, **meta: Any) -> list[RemoteRef]:
     webhook = settings().webhook
     assert webhook
     return [ref for poke in read(delivery(clock, **meta), webhook) for ref in poke.refs]
@@ -59,7 +59,7 @@ def refs(clock: HandClock, **meta: Any) -> list[RemoteRef]:
 
 
 @pytest.mark.parametrize("proof", [GOOD, GOOD.replace("Basic", "basic"), GOOD.replace(" ", "   ")])
-def test_user_and_password_prove_a_message(clock: HandClock, proof: str) -> None:
+def test_user_and_password_prove_a_message(clock: Clock, proof: str) -> None:
     assert refs(clock, proof=proof) == [RemoteRef(deal=RemoteId(type="deal", id="7"))]
 
 
@@ -79,7 +79,7 @@ def test_user_and_password_prove_a_message(clock: HandClock, proof: str) -> None
         "Basic \udcff",
     ],
 )
-def test_anything_else_is_forged(clock: HandClock, proof: str | None) -> None:
+def test_anything_else_is_forged(clock: Clock, proof: str | None) -> None:
     with pytest.raises(BadDelivery) as caught:
         refs(clock, proof=proof)
 
@@ -87,7 +87,7 @@ def test_anything_else_is_forged(clock: HandClock, proof: str | None) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", PATH[:-1], f"{PATH}é"])
-def test_the_address_has_to_be_the_secret_one(clock: HandClock, secret: str) -> None:
+def test_the_address_has_to_be_the_secret_one(clock: Clock, secret: str) -> None:
     with pytest.raises(BadDelivery) as caught:
         refs(clock, secret=secret)
 
@@ -108,16 +108,14 @@ def test_the_address_has_to_be_the_secret_one(clock: HandClock, secret: str) -> 
         ({"entity": "deal", "entity_id": {"id": 7}}, []),
     ],
 )
-def test_a_message_names_the_records_that_are_of_interest(
-    clock: HandClock, meta: dict[str, Any], named: list[str]
-) -> None:
+def test_a_message_names_the_records_that_are_of_interest(clock: Clock, meta: dict[str, Any], named: list[str]) -> None:
     found = [it for ref in refs(clock, **meta) for it in (ref.person, ref.deal) if it]
 
     assert [f"{it.type} {it.id}" for it in found] == named
 
 
 @pytest.mark.parametrize("meta", [{"version": "1.0"}, {"version": 2}, {"id": None}, {"id": ""}, {"id": "x" * 201}])
-def test_a_message_of_another_form_is_unreadable(clock: HandClock, meta: dict[str, Any]) -> None:
+def test_a_message_of_another_form_is_unreadable(clock: Clock, meta: dict[str, Any]) -> None:
     with pytest.raises(BadDelivery) as caught:
         refs(clock, **meta)
 

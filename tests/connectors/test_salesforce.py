@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from syncd.conformance.probe import Clock
 from syncd.contract import (
     ConnectorError,
     Gone,
@@ -31,7 +32,6 @@ from syncd.http import Session
 from syncd.sandbox.crm import Fault, Org, SalesforceSetup, Sandbox, lag_between
 from syncd.sandbox.crm.salesforce import ClientApp, DuplicateRule, OrgLimits, ReferralField
 from syncd_connectors.salesforce import Salesforce
-from tests.connectors.conftest import HandClock
 from tests.connectors.salesforce_leads import CLIENT, lead, settings
 
 DEALS = {"as": "contact_opportunity"}
@@ -40,7 +40,7 @@ DEALS = {"as": "contact_opportunity"}
 class World:
     """A simulated org and connectors that are open on it: one that makes Leads, one that makes Opportunities."""
 
-    def __init__(self, crm: Sandbox, clock: HandClock, http: Session) -> None:
+    def __init__(self, crm: Sandbox, clock: Clock, http: Session) -> None:
         self.crm, self.clock, self.http = crm, clock, http
         self.org = crm.model("salesforce", Org)
         self.leads = self.opened()
@@ -68,12 +68,12 @@ class World:
         return self.http.calls["total"]
 
 
-def sandbox(clock: HandClock, **setup: Any) -> Sandbox:
+def sandbox(clock: Clock, **setup: Any) -> Sandbox:
     return Sandbox(now=clock, accounts=[SalesforceSetup(**setup)])
 
 
 @pytest.fixture
-def world(clock: HandClock, http: Session) -> Iterator[World]:
+def world(clock: Clock, http: Session) -> Iterator[World]:
     with sandbox(clock) as crm:
         yield World(crm, clock, http)
 
@@ -227,7 +227,7 @@ def test_a_locked_row_alone_is_to_be_tried_again(world: World) -> None:
     [("alert", "report", Rejected), ("alert", "allow", Pushed), ("block", "allow", Rejected)],
 )
 def test_a_duplicate_rule_is_passed_over_where_it_lets_us_and_the_admin_wants_it(
-    clock: HandClock, http: Session, action: Any, duplicates: str, kind: type
+    clock: Clock, http: Session, action: Any, duplicates: str, kind: type
 ) -> None:
     with sandbox(clock, rule=DuplicateRule(action=action)) as crm:
         world = World(crm, clock, http)
@@ -352,7 +352,7 @@ def test_a_poll_tells_where_leads_and_deals_stand_and_nothing_older(world: World
     assert cursor == world.leads.start(world.clock())
 
 
-def test_a_won_deal_is_told_with_its_amount(clock: HandClock, http: Session) -> None:
+def test_a_won_deal_is_told_with_its_amount(clock: Clock, http: Session) -> None:
     with sandbox(clock, currencies=True) as crm:
         world = World(crm, clock, http)
         start = world.deals.start(clock())
@@ -376,7 +376,7 @@ def test_an_idle_poll_is_two_calls(world: World) -> None:
     assert world.calls() - before == 2
 
 
-def test_pages_follow_each_other_over_equal_times(clock: HandClock, http: Session) -> None:
+def test_pages_follow_each_other_over_equal_times(clock: Clock, http: Session) -> None:
     with sandbox(clock, page=200) as crm:
         world = World(crm, clock, http)
         start = world.leads.start(clock())
@@ -388,7 +388,7 @@ def test_pages_follow_each_other_over_equal_times(clock: HandClock, http: Sessio
         assert {fact.lead for fact in facts_of(told)} == {f"ref_{number}" for number in range(600)}
 
 
-def test_what_is_committed_late_is_found_by_the_overlap(clock: HandClock, http: Session) -> None:
+def test_what_is_committed_late_is_found_by_the_overlap(clock: Clock, http: Session) -> None:
     with sandbox(clock, lag=lag_between(300, 600)) as crm:
         world = World(crm, clock, http)
         [it] = pushed(world.deals, lead())
@@ -405,7 +405,7 @@ def test_what_is_committed_late_is_found_by_the_overlap(clock: HandClock, http: 
         assert [fact.stage for fact in facts_of(told)] == ["Closed Won"]
 
 
-def test_a_poll_that_breaks_off_starts_anew(clock: HandClock, http: Session) -> None:
+def test_a_poll_that_breaks_off_starts_anew(clock: Clock, http: Session) -> None:
     with sandbox(clock, page=200) as crm:
         world = World(crm, clock, http)
         start = world.leads.start(clock())
@@ -643,9 +643,7 @@ def test_a_whole_org_passes_and_a_check_writes_nothing(world: World, kind: str) 
     "referral",
     [None, ReferralField(unique=False), ReferralField(external_id=False), ReferralField(on=("Opportunity",))],
 )
-def test_an_org_without_the_unique_field_is_refused_at_the_start(
-    clock: HandClock, http: Session, referral: Any
-) -> None:
+def test_an_org_without_the_unique_field_is_refused_at_the_start(clock: Clock, http: Session, referral: Any) -> None:
     with sandbox(clock, referral=referral) as crm, pytest.raises(Misconfigured) as caught:
         World(crm, clock, http).leads.check()
 
@@ -653,7 +651,7 @@ def test_an_org_without_the_unique_field_is_refused_at_the_start(
 
 
 @pytest.mark.parametrize("kind", ["leads", "deals"])
-def test_a_unique_field_that_vanishes_later_stops_the_connector(clock: HandClock, http: Session, kind: str) -> None:
+def test_a_unique_field_that_vanishes_later_stops_the_connector(clock: Clock, http: Session, kind: str) -> None:
     with sandbox(clock, referral=None) as crm, pytest.raises(Misconfigured) as caught:
         getattr(World(crm, clock, http), kind).push([lead()])
 
@@ -667,7 +665,7 @@ def test_a_retired_version_is_named(world: World) -> None:
     assert caught.value.yaml_path == "api_version"
 
 
-def test_a_spent_day_parks_and_a_crowded_moment_does_not(clock: HandClock, http: Session) -> None:
+def test_a_spent_day_parks_and_a_crowded_moment_does_not(clock: Clock, http: Session) -> None:
     with sandbox(clock, limits=OrgLimits(daily=20, others=19)) as crm:
         world = World(crm, clock, http)
         with pytest.raises(Parked) as caught:
@@ -681,7 +679,7 @@ def test_a_spent_day_parks_and_a_crowded_moment_does_not(clock: HandClock, http:
 
 
 @pytest.mark.parametrize("action", ["hang", "drip", "slow_headers"])
-def test_a_silent_org_costs_no_more_than_the_deadline(clock: HandClock, world: World, action: Any) -> None:
+def test_a_silent_org_costs_no_more_than_the_deadline(clock: Clock, world: World, action: Any) -> None:
     world.crm.faults.add(Fault(action=action, path="query", seconds=60, rate=1))
     with Session(deadline=0.3, now=clock, sleep=lambda _: None) as hasty:
         connector = Salesforce.open(settings(base_url=world.crm.url("salesforce")), hasty)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from syncd.conformance.probe import Clock
 from syncd.contract import (
     Gone,
     Lead,
@@ -29,7 +30,6 @@ from syncd.oauth import equip
 from syncd.sandbox.crm import Fault, Sandbox, ZohoOrg, ZohoSetup, lag_between
 from syncd.sandbox.crm.zoho import STANDARD, Pipeline, ReferralField
 from syncd_connectors.zoho import Zoho
-from tests.connectors.conftest import HandClock
 from tests.connectors.zoho_leads import lead, settings
 
 DEALS = {"as": "deal"}
@@ -39,7 +39,7 @@ STANDARD_NAME = "Standard (Standard)"
 class World:
     """A simulated account and connectors that are open on it: one that makes Leads, one that makes Deals."""
 
-    def __init__(self, crm: Sandbox, clock: HandClock, http: Session) -> None:
+    def __init__(self, crm: Sandbox, clock: Clock, http: Session) -> None:
         self.crm, self.clock, self.http = crm, clock, http
         self.org = crm.model("zoho", ZohoOrg)
         self.leads = self.opened()
@@ -85,12 +85,12 @@ class World:
         self.crm.faults.add(Fault(action="token_expire", path=path, nth=1))
 
 
-def sandbox(clock: HandClock, **setup: Any) -> Sandbox:
+def sandbox(clock: Clock, **setup: Any) -> Sandbox:
     return Sandbox(now=clock, clock=lambda: clock().timestamp(), accounts=[ZohoSetup(background=False, **setup)])
 
 
 @pytest.fixture
-def world(clock: HandClock, http: Session) -> Iterator[World]:
+def world(clock: Clock, http: Session) -> Iterator[World]:
     with sandbox(clock) as crm:
         yield World(crm, clock, http)
 
@@ -252,7 +252,7 @@ def test_of_two_leads_who_share_an_unmarked_person_the_first_marks_it(world: Wor
     assert world.values(first.ref.person)["Referral_ID"] == "ref_1"
 
 
-def test_a_contact_that_blocks_a_lead_is_linked(clock: HandClock, http: Session) -> None:
+def test_a_contact_that_blocks_a_lead_is_linked(clock: Clock, http: Session) -> None:
     """An admin may let contacts count as duplicates of leads; then the contact is the lead's person."""
     with sandbox(clock, duplicates="mapped") as crm:
         world = World(crm, clock, http)
@@ -281,7 +281,7 @@ def test_one_locked_record_fails_alone_and_is_tried_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("on", [("Contacts",), ()])
-def test_nothing_is_written_without_a_unique_field(clock: HandClock, http: Session, on: tuple[str, ...]) -> None:
+def test_nothing_is_written_without_a_unique_field(clock: Clock, http: Session, on: tuple[str, ...]) -> None:
     """Without it a repeated push would make a second record."""
     with sandbox(clock, referral=ReferralField(on=on, mapped=())) as crm:
         world = World(crm, clock, http)
@@ -293,7 +293,7 @@ def test_nothing_is_written_without_a_unique_field(clock: HandClock, http: Sessi
         assert world.count("Deals") == 0
 
 
-def test_a_field_that_allows_duplicates_is_refused_and_looked_at_again(clock: HandClock, http: Session) -> None:
+def test_a_field_that_allows_duplicates_is_refused_and_looked_at_again(clock: Clock, http: Session) -> None:
     with sandbox(clock, referral=ReferralField(unique=False)) as crm:
         world = World(crm, clock, http)
         with pytest.raises(Misconfigured, match="allows duplicate values"):
@@ -326,9 +326,7 @@ def test_a_lead_without_a_status_stands_in_zohos_empty_one(world: World) -> None
 
 
 @pytest.mark.parametrize("mapped", [("Contacts", "Deals"), ()])
-def test_a_conversion_is_told_with_the_deal_that_it_made(
-    clock: HandClock, http: Session, mapped: tuple[str, ...]
-) -> None:
+def test_a_conversion_is_told_with_the_deal_that_it_made(clock: Clock, http: Session, mapped: tuple[str, ...]) -> None:
     """The deal is told to be the lead's, whether or not the admin's field mapping has copied our id to it."""
     with sandbox(clock, referral=ReferralField(mapped=mapped)) as crm:
         world = World(crm, clock, http)
@@ -493,7 +491,7 @@ def test_deals_of_many_contacts_are_found_fifty_a_query(world: World) -> None:
     assert world.calls("/coql$") == 3
 
 
-def test_the_same_stage_in_two_pipelines_is_told_with_its_pipeline(clock: HandClock, http: Session) -> None:
+def test_the_same_stage_in_two_pipelines_is_told_with_its_pipeline(clock: Clock, http: Session) -> None:
     other = Pipeline(name="Upsell", stages=STANDARD.stages)
     with sandbox(clock, pipelines=(STANDARD, other)) as crm:
         world = World(crm, clock, http)
@@ -506,9 +504,7 @@ def test_the_same_stage_in_two_pipelines_is_told_with_its_pipeline(clock: HandCl
 
 
 @pytest.mark.parametrize("currencies", [True, False])
-def test_an_amount_is_in_the_deals_currency_or_in_the_accounts(
-    clock: HandClock, http: Session, currencies: bool
-) -> None:
+def test_an_amount_is_in_the_deals_currency_or_in_the_accounts(clock: Clock, http: Session, currencies: bool) -> None:
     with sandbox(clock, currencies=currencies) as crm:
         world = World(crm, clock, http)
         deal = world.org.create("Deals", Deal_Name="Big", Stage="Closed Won", Amount=19.99)
@@ -679,7 +675,7 @@ def test_a_refresh_token_that_was_revoked_is_unauthorized(world: World) -> None:
         world.deals.stages()
 
 
-def test_the_api_is_where_the_sign_in_says_if_that_is_this_machine(clock: HandClock, http: Session) -> None:
+def test_the_api_is_where_the_sign_in_says_if_that_is_this_machine(clock: Clock, http: Session) -> None:
     with sandbox(clock, api_domain="") as crm:
         connector = World(crm, clock, http).opened(base_url=None, data_center=None)
 
@@ -695,7 +691,7 @@ def test_a_missing_scope_is_named(world: World) -> None:
     assert caught.value.yaml_path == "oauth.refresh_token"
 
 
-def test_spent_credits_park_the_connector(clock: HandClock, http: Session) -> None:
+def test_spent_credits_park_the_connector(clock: Clock, http: Session) -> None:
     """Zoho's refusal is that of too many calls at once; what was left before it tells the two apart."""
     with sandbox(clock, credits=30) as crm:
         world = World(crm, clock, http)

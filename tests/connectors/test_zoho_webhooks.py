@@ -14,6 +14,7 @@ import requests
 import responses
 from pydantic import ValidationError
 
+from syncd.conformance.probe import Clock
 from syncd.contract import (
     AccessToken,
     BadDelivery,
@@ -35,7 +36,6 @@ from syncd.sandbox.crm.zoho import Zoho as Account
 from syncd_connectors.zoho import Zoho
 from syncd_connectors.zoho.webhooks import channel_of, read
 from tests.conformance.sent import Sent
-from tests.connectors.conftest import HandClock
 from tests.connectors.zoho_leads import lead, settings
 
 TOKEN, PATH = "a-token-of-24-letters-...", "a-path-secret-of-26-letters"
@@ -46,7 +46,7 @@ DEAL, LEAD = RemoteId(type="Deals", id="410888000300003"), RemoteId(type="Leads"
 # --- what proves one, and what it names ---
 
 
-def delivery(clock: HandClock, *, secret: str = PATH, url: str = URL, **said: Any) -> Delivery:
+def delivery(clock: Clock, *, secret: str = PATH, url: str = URL, **said: Any) -> Delivery:
     usual = {"server_time": 1, "module": "Deals", "operation": "update", "ids": [DEAL.id], "affected_fields": []}
     proof = {"channel_id": channel_of(URL), "token": TOKEN}
     body = json.dumps(usual | proof | said).encode()
@@ -76,7 +76,7 @@ def pokes(message: Delivery) -> list[Poke]:
     ],
 )
 def test_what_does_not_repeat_the_token_of_our_channel_at_our_address_is_forged(
-    clock: HandClock, said: dict[str, Any]
+    clock: Clock, said: dict[str, Any]
 ) -> None:
     with pytest.raises(BadDelivery) as caught:
         pokes(delivery(clock, **said))
@@ -84,7 +84,7 @@ def test_what_does_not_repeat_the_token_of_our_channel_at_our_address_is_forged(
     assert caught.value.reason == "forged"
 
 
-def test_a_channel_may_be_told_as_a_number(clock: HandClock) -> None:
+def test_a_channel_may_be_told_as_a_number(clock: Clock) -> None:
     assert pokes(delivery(clock, channel_id=int(channel_of(URL))))
 
 
@@ -98,14 +98,14 @@ def test_a_channel_may_be_told_as_a_number(clock: HandClock) -> None:
 )
 @pytest.mark.parametrize("operation", ["insert", "update", "delete"])
 def test_a_record_is_named_in_the_parts_that_it_plays(
-    clock: HandClock, module: str, operation: str, expected: RemoteRef
+    clock: Clock, module: str, operation: str, expected: RemoteRef
 ) -> None:
     [poke] = pokes(delivery(clock, module=module, operation=operation))
 
     assert poke.refs == (expected,)
 
 
-def test_every_record_of_a_message_is_named_and_what_is_no_id_is_left_out(clock: HandClock) -> None:
+def test_every_record_of_a_message_is_named_and_what_is_no_id_is_left_out(clock: Clock) -> None:
     ids = [str(410_888_000_300_000 + number) for number in range(100)]
 
     [poke] = pokes(delivery(clock, ids=[*ids, 7, None, "x", "1" * 20, {"id": "8"}, "²"]))
@@ -114,14 +114,14 @@ def test_every_record_of_a_message_is_named_and_what_is_no_id_is_left_out(clock:
 
 
 @pytest.mark.parametrize("said", [{"ids": None}, {"ids": ["1"] * 1_001}, {"module": 7}, {"operation": None}])
-def test_a_message_of_another_form_is_unreadable(clock: HandClock, said: dict[str, Any]) -> None:
+def test_a_message_of_another_form_is_unreadable(clock: Clock, said: dict[str, Any]) -> None:
     with pytest.raises(BadDelivery) as caught:
         pokes(delivery(clock, **said))
 
     assert caught.value.reason == "unreadable"
 
 
-def test_a_message_is_known_again_by_what_it_says_and_when(clock: HandClock) -> None:
+def test_a_message_is_known_again_by_what_it_says_and_when(clock: Clock) -> None:
     """Zoho gives it no id."""
     first, again, *others = (
         pokes(delivery(clock, **said))[0].id
@@ -151,7 +151,7 @@ def test_a_token_that_zoho_or_nobody_would_take_is_refused_at_the_start(token: s
 class Channel:
     """A simulated account and a connector on it that keeps a channel."""
 
-    def __init__(self, crm: Sandbox, clock: HandClock, http: Session, sent: Sent) -> None:
+    def __init__(self, crm: Sandbox, clock: Clock, http: Session, sent: Sent) -> None:
         self.crm, self.clock, self.http, self.sent = crm, clock, http, sent
         self.org = crm.model("zoho", ZohoOrg)
         account = crm.accounts["zoho"]
@@ -185,7 +185,7 @@ class Channel:
 
 
 @pytest.fixture
-def channel(clock: HandClock, http: Session) -> Iterator[Channel]:
+def channel(clock: Clock, http: Session) -> Iterator[Channel]:
     sent = Sent(clock)
     setup = ZohoSetup(background=False, post=sent)
     with Sandbox(now=clock, clock=lambda: clock().timestamp(), accounts=[setup]) as crm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Engine, select, true
@@ -168,6 +168,16 @@ def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> None:
         assert [work.settle(tx, outbox, duty) for duty in taken] == [True] * len(taken)
 
 
+def due_after(world: World, claimed_until: datetime) -> set[datetime | None]:
+    """Wait until pushes fall due at another time than the one up to which they were claimed; give it."""
+    for _ in range(2000):
+        with read(world.app.database) as tx:
+            due = set(tx.scalars(select(outbox.c.due_at).where(outbox.c.kind == "push")))
+        if due != {claimed_until}:
+            break
+    return due
+
+
 def test_a_worker_that_died_after_its_claim_delays_its_leads_by_a_lease(world: World) -> None:
     (id,) = captured(world, 1)
     with write(world.app.database) as tx:
@@ -187,11 +197,7 @@ def test_a_push_that_takes_longer_than_a_lease_keeps_its_leads(world: World) -> 
     world.clock.move(seconds=50)
 
     with held(world.app, duties, every=0.01):
-        for _ in range(2000):
-            with read(world.app.database) as tx:
-                due = set(tx.scalars(select(outbox.c.due_at).where(outbox.c.kind == "push")))
-            if due != {claimed_until}:
-                break
+        due = due_after(world, claimed_until)
 
     assert due == {world.clock() + work.LEASE}
     world.clock.move(seconds=20)
@@ -218,11 +224,7 @@ def test_a_database_that_is_busy_once_ends_no_keeping_of_leases(world: World) ->
             return getattr(world.app.database, name)
 
     with held(replace(world.app, database=cast(Engine, Busy())), duties, every=0.01):
-        for _ in range(2000):
-            with read(world.app.database) as tx:
-                due = set(tx.scalars(select(outbox.c.due_at).where(outbox.c.kind == "push")))
-            if due != {claimed_until}:
-                break
+        due = due_after(world, claimed_until)
 
     assert due == {world.clock() + work.LEASE}
 

@@ -46,12 +46,12 @@ class HubSpotTeam(Team):
     """Deals in the pipeline `default`."""
 
     vendor = "HubSpot"
+    model = CrmModel
     made = frozenset({"contacts", "deals"})
 
     def __init__(self, crm: Sandbox, account: str) -> None:
         super().__init__(crm, account)
         self._model = crm.model(account, CrmModel)
-        self._lag = self._model.lag
 
     @staticmethod
     def setup(account: str, lag: Lag, courier: Courier | None = None) -> HubSpotSetup:
@@ -119,9 +119,6 @@ class HubSpotTeam(Team):
         label = _other(self._model.label("contractsent"), "Contract Sent", "Paperwork")
         self._model.rename_stage("default", "contractsent", label)
         return f"contractsent is now called {label}"
-
-    def set_lag(self, lag: Lag | None) -> None:
-        self._model.lag = lag or self._lag
 
     def too_many(self, *, daily: bool) -> Fault:
         return Fault(action="status", code=429, policy="DAILY" if daily else "TEN_SECONDLY_ROLLING")

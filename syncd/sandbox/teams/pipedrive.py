@@ -39,13 +39,13 @@ class PipedriveTeam(Team):
     """A lead is seen, then archived, or made a deal as soon as a contract is in sight."""
 
     vendor = "Pipedrive"
+    model = Company
     made = frozenset({"person", "lead"})
     falls_silent = True
 
     def __init__(self, crm: Sandbox, account: str) -> None:
         super().__init__(crm, account)
         self._company = crm.model(account, Company)
-        self._lag = self._company.lag
         self._account = crm.accounts[account]
 
     @staticmethod
@@ -111,9 +111,6 @@ class PipedriveTeam(Team):
         label = "Paperwork" if self._company.label("5") != "Paperwork" else "Negotiations Started"
         self._company.rename_stage("5", label)
         return f"stage 5 is now called {label}"
-
-    def set_lag(self, lag: Lag | None) -> None:
-        self._company.lag = lag or self._lag
 
     def too_many(self, *, daily: bool) -> Fault:
         return Fault(action="status", code=429, policy="daily" if daily else "")

@@ -44,13 +44,13 @@ class SalesforceTeam(Team):
     """A lead is contacted, then dismissed or converted; its opportunity is won or lost."""
 
     vendor = "Salesforce"
+    model = Org
     is_deal = True
     made = frozenset({"Lead"})
 
     def __init__(self, crm: Sandbox, account: str) -> None:
         super().__init__(crm, account)
         self._org = crm.model(account, Org)
-        self._lag = self._org.lag
 
     @staticmethod
     def setup(account: str, lag: Lag, courier: Courier | None = None) -> SalesforceSetup:
@@ -118,9 +118,6 @@ class SalesforceTeam(Team):
         label = "Paperwork" if self._org.label(stage) == stage else stage
         self._org.rename_stage(stage, label)
         return f"{stage} is now called {label}"
-
-    def set_lag(self, lag: Lag | None) -> None:
-        self._org.lag = lag or self._lag
 
     def too_many(self, *, daily: bool) -> Fault:
         return Fault(action="status", code=403, policy="TotalRequests" if daily else "ConcurrentRequests")

@@ -50,6 +50,7 @@ class ZohoTeam(Team):
     """A lead is contacted, then dismissed or converted; its deal is won or lost."""
 
     vendor = "Zoho CRM"
+    model = ZohoOrg
     is_deal = True
     made = frozenset({"Leads"})
     falls_silent = True
@@ -58,7 +59,6 @@ class ZohoTeam(Team):
     def __init__(self, crm: Sandbox, account: str) -> None:
         super().__init__(crm, account)
         self._org = crm.model(account, ZohoOrg)
-        self._lag = self._org.lag
         self._account = crm.accounts[account]
 
     @staticmethod
@@ -134,9 +134,6 @@ class ZohoTeam(Team):
         label = "Paperwork" if self._org.label(stage) == stage else stage
         self._org.rename_stage(stage, label)
         return f"{stage} is now called {label}"
-
-    def set_lag(self, lag: Lag | None) -> None:
-        self._org.lag = lag or self._lag
 
     def too_many(self, *, daily: bool) -> Fault:
         return Fault(action="status", code=429)
