@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.book import lock, read_written, scope_of, wake_all
-from syncd.flow.shelf import Scope, milestones_of, rewards_of
-from syncd.store import access, books, people, referrals, work
+from syncd.flow.book import is_about_to_be_weighed, lock, read_written, scope_of, wake_all
+from syncd.flow.shelf import Opened, Scope, milestones_of, rewards_of
+from syncd.store import access, books, people, referrals
 from syncd.store.engine import read, retrying
 from syncd_rules import Program, State, dump, reconcile
 
@@ -93,14 +93,12 @@ def _differs(tx: Transaction, app: App, scope: Scope) -> bool:
     assert configured is not None
     lock(tx, app, [scope])
     now = app.clock()
-    if any(work.timer_is_due(tx, f"timer:{scope.campaign}:{who}", now) for who in {"", scope.advocate or ""}):
-        return False  # they are about to be weighed, alone or with all others
+    if is_about_to_be_weighed(tx, scope, now):
+        return False
     written = read_written(tx, scope)
-    told = books.events(tx, scope.campaign, scope.advocate)
-    state = State(configured.programs)
-    as_of = max([now, *written.times(), *(it.received_at for it in told)])
-    state.add([it.event for it in told], as_of)
-    result = state.result(as_of, scope.advocate)
+    opened = Opened(state=State(configured.programs), as_of=max([now, *written.times()]))
+    opened.take(books.events(tx, scope.campaign, scope.advocate), now)
+    result = opened.state.result(opened.as_of, scope.advocate)
     found = {
         "ledger": len(reconcile(written.ledger, result.ledger)),
         "rewards": len(set(written.rewards.items()) ^ set(rewards_of(result.rewards).items())),

@@ -249,6 +249,12 @@ def _timer(scope: Scope) -> tuple[str, dict[str, str | None]]:
     return f"timer:{scope.campaign}:{scope.advocate or ''}", payload
 
 
+def is_about_to_be_weighed(tx: Transaction, scope: Scope, now: datetime) -> bool:
+    """Tell whether a timer of these books has run out, theirs alone or that of all books of the campaign."""
+    timers = {_timer(it)[0] for it in (scope, Scope(campaign=scope.campaign, advocate=None))}
+    return any(work.timer_is_due(tx, key, now) for key in timers)
+
+
 def wake_all(tx: Transaction, app: App, campaign: str, at: datetime, now: datetime) -> None:
     """Have all books of a campaign weighed at `at`, as under a version of its program that takes effect then."""
     # Where they are one, they know by themselves when to be weighed next, once they have been opened.
@@ -292,7 +298,7 @@ def _write_standings(
     states = dict(result.referrals)
     changed = {it for it in states.keys() | old.referrals.keys() if states.get(it) != old.referrals.get(it)}
     changed |= {it for it in rejected.keys() | old.rejected.keys() if rejected.get(it) != old.rejected.get(it)}
-    old.referrals, old.rejected = {**states}, rejected
+    old.referrals, old.rejected = states, rejected
     for some in parts(sorted(changed | friends), CHUNK):
         rows = referrals.find(tx, campaign=scope.campaign, friends=some, limit=CHUNK)
         _write_some(tx, rows, states, rejected, cause=cause, now=now)

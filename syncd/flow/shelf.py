@@ -39,7 +39,7 @@ class Written:
     rewards: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)  # key -> status, amount, approval
     milestones: dict[MilestoneKey, datetime] = field(default_factory=dict)
     effects: set[str] = field(default_factory=set)
-    referrals: dict[str, ReferralState | None] = field(default_factory=dict)  # friend -> as written since opened
+    referrals: dict[str, ReferralState] = field(default_factory=dict)  # friend -> as written since opened
     rejected: dict[str, str] = field(default_factory=dict)
 
     def learn(self, posted: Sequence[tuple[str, Txn]]) -> None:
