@@ -16,7 +16,7 @@ from syncd_rules.ledger import ISSUED, Posting, Txn, balances, reconcile
 from syncd_rules.load import load
 from syncd_rules.model import InvalidProgram, Problem, Program
 from syncd_rules.replay import Comparison, compare
-from syncd_rules.result import Effect, Reached, ReferralState, Rejected, Result, Suppressed
+from syncd_rules.result import Effect, News, Reached, ReferralState, Rejected, Result, Suppressed
 from syncd_rules.rewards import Reward
 from syncd_rules.schemas import schemas
 from syncd_rules.state import State, evaluate
@@ -29,6 +29,7 @@ __all__ = [
     "Effect",
     "Event",
     "InvalidProgram",
+    "News",
     "Posting",
     "Problem",
     "Program",

@@ -99,6 +99,10 @@ class Register:
         """Tell whether a sign-up came by a code of somebody's."""
         return sign_up.data["code"].casefold() in self._codes_of.get(advocate, ())
 
+    def sign_ups_of(self, friend: str) -> list[Event]:
+        """Give the sign-ups of somebody, in order."""
+        return [event for _, event in self._sign_ups.get(friend, ())]
+
     def learn(self, event: Event) -> list[tuple[Event, Attributed | Refused | None]]:
         """Take in a fact or a sign-up; give the sign-ups that are decided anew, each with what was decided before."""
         affected = self._note(event)

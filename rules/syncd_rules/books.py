@@ -48,6 +48,8 @@ class Books:
         self._log: list[tuple[Place, Move | Told]] = []  # as it came about
         self._told: set[tuple[str, ...]] = set()  # effects by name and matter: each is told once
         self.suppressed: dict[tuple[str, str, str], str] = {}  # (to, rule, subject) -> why, as it is now
+        self.touched: list[Entitlement] = []  # those that may not be as they were told, each perhaps many times
+        self.told = 0  # how much of the log has been told as news
         self.granted: Counter[str] = Counter()  # by the budget's units
         self.serve: Serve = self.grant  # grants what waited for the budget
         self.on_available: Callable[[Entitlement, int, datetime], None] | None = None
@@ -80,6 +82,7 @@ class Books:
             self._count_points(it, it.quantity(it.amount), at)
         if it.status in OPEN or it.status in {"fulfilled", "expired"}:
             return
+        self.touched.append(it)
         it.program, it.prize = program, prize
         if not it.bound or it.currency == worth[1]:  # else one key would hold two currencies
             it.amount, it.currency = worth
@@ -104,6 +107,7 @@ class Books:
     def shrink(self, it: Entitlement, amount: int, at: datetime, cause: str, why: str) -> None:
         """Lower the amount of a share, as far as it still can be; `why` names the correction in the ledger."""
         if it.ticket:
+            self.touched.append(it)
             it.amount = amount
             return
         fell = it.amount - amount
@@ -157,6 +161,7 @@ class Books:
         """Note that somebody approves of a reward; the last who has to lets it go, once its hold is over."""
         if it.status != "pending" or not it.awaits:
             return False
+        self.touched.append(it)
         it.approvals |= {by}
         if it.ripe and not it.awaits:
             self._release(it, at, cause)
@@ -290,6 +295,7 @@ class Books:
             self.tell("alert.tax_threshold_reached", at, it.to, str(year), currency, **about)
 
     def _post(self, it: Entitlement, move: Move) -> None:
+        self.touched.append(move.it)
         self._log.append((self._clock.place, move))
 
     def tell(self, name: str, at: datetime, *about: str, **data: Any) -> None:
@@ -299,15 +305,20 @@ class Books:
             self._told.add(matter)
             self._log.append((self._clock.place, Told(name, about, at, data)))
 
-    def ledger(self) -> Iterator[tuple[Place, Txn]]:
-        """Give the transactions, each with the place at which it was written."""
-        for place, entry in self._log:
+    @property
+    def length(self) -> int:
+        """How long the log is."""
+        return len(self._log)
+
+    def ledger(self, since: int) -> Iterator[tuple[Place, Txn]]:
+        """Give the transactions in the log from `since` on, each with the place at which it was written."""
+        for place, entry in self._log[since:]:
             if isinstance(entry, Move):
                 yield place, entry.txn()
 
-    def effects(self) -> Iterator[tuple[Place, Effect]]:
-        """Give the effects, those on the moves of rewards too, each with the place at which it was written."""
-        for place, entry in self._log:
+    def effects(self, since: int) -> Iterator[tuple[Place, Effect]]:
+        """Give the effects in the log from `since` on, those of moves too, each with the place of its writing."""
+        for place, entry in self._log[since:]:
             if isinstance(entry, Told):
                 key = entitlement_key(entry.name, self.campaign, *entry.about)
                 yield place, Effect(key=key, name=entry.name, at=entry.at, data=entry.data)

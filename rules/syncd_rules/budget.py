@@ -45,6 +45,11 @@ class Budget:
         self._queue: dict[str, deque[tuple[int, Entitlement, Serve]]] = {}  # with the ticket of each who waits
         self._tickets = count(1)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit at all, which would tie the books of all to each other."""
+        return bool(self._floor)
+
     def room(self, unit: str, at: datetime) -> int | None:
         """Tell how much may still be given, if only so much."""
         program = self._versions.at(at)

@@ -60,6 +60,13 @@ class Cluster:
         """Whether there is a referral."""
         return "friends" in vars(self)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something may not be as it was told."""
+        books = self.books
+        told = books.told == books.length and not (books.touched or self.progress.moved)
+        return not told or bool(self.invited and self.friends.touched)
+
     def _knows(self, who: str | None) -> bool:
         return self.invited and who in self.friends.all
 
@@ -89,6 +96,8 @@ class Cluster:
                 self.progress.silent(timer.number, at, "timer:inactivity")
             case _ if timer.sort == EXPIRY:
                 self.books.expires(timer.name, at)
+            case _ if timer.sort == WINDOW:
+                self.friends.touched.append(timer.name)
             case _ if timer.sort == ACTIVATION:
                 self._activate(timer.number, at)
         self.progress.climb(at, self.number, "timer")

@@ -37,6 +37,7 @@ class Friends:
             int
         )  # code -> how many qualified by it, where that is what is limited
         self.by_order: dict[str, Referral] = {}
+        self.touched: list[str] = []  # friends who may not stand as they were told, each perhaps many times
         self._purchases = Purchases(self, books, versions)
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -110,6 +111,7 @@ class Friends:
 
     def _settle(self, referral: Referral, event: Event, number: int) -> None:
         """Draw the consequences of what was heard of a referral."""
+        self.touched.append(referral.friend)
         self._qualify(referral, event.at)
         self._count(referral, event.at, number)
         self._reward(referral, event)

@@ -4,73 +4,104 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from syncd_rules.attribution import Refused, Register
 from syncd_rules.books import Place
 from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event
 from syncd_rules.result import ReferralState, Rejected, Result, Suppressed
+from syncd_rules.rewards import Entitlement
 from syncd_rules.versions import Versions
 
 T = TypeVar("T")
 
 
+class Part(NamedTuple):
+    """What is to be told of the books of one participant."""
+
+    cluster: Cluster
+    friends: Iterable[str]
+    milestones: Iterable[tuple[str, int]]
+    entitlements: Iterable[Entitlement]
+    since: int = 0  # of the log
+
+
+def everything(cluster: Cluster) -> Part:
+    """Tell all that is in somebody's books."""
+    friends: Iterable[str] = cluster.friends.all if cluster.invited else ()
+    return Part(cluster, friends, cluster.progress.standing(), cluster.books.entitlements.values())
+
+
+def drained(cluster: Cluster) -> Part:
+    """Tell what may not be as it was told, once."""
+    books, progress = cluster.books, cluster.progress
+    friends = dict.fromkeys(cluster.friends.touched if cluster.invited else ())
+    rewards = {it.name: it for it in books.touched}.values()
+    part = Part(cluster, friends, dict.fromkeys(progress.moved), rewards, books.told)
+    books.told, books.touched, progress.moved = books.length, [], []
+    if friends:
+        cluster.friends.touched = []
+    return part
+
+
 def gathered(
-    clusters: Sequence[Cluster],
-    sign_ups: Sequence[Event],
+    parts: Sequence[Part],
+    sign_ups: Iterable[Event],
     register: Register,
     versions: Versions,
-    conflicts: Sequence[str],
     as_of: datetime,
+    next_due: datetime | None,
 ) -> Result:
-    """Put together what the books of these participants, in the order of their names, say at `as_of`."""
-    referrals: list[tuple[datetime, str, str, ReferralState]] = []
-    for cluster in filter(_invited, clusters):
-        for friend, referral in cluster.friends.all.items():
-            state = referral.state(friend in cluster.friends.counted, as_of)
-            referrals.append((referral.signed_up_at, cluster.name, friend, state))
+    """Put together what these parts, in the order of their names, and these sign-ups say at `as_of`."""
+    referrals: list[tuple[datetime, str, ReferralState]] = []
+    barred: list[tuple[datetime, str, str]] = []
+    for part in parts:
+        for friend in part.friends:
+            friends = part.cluster.friends
+            referral = friends.all[friend]
+            referrals.append((referral.signed_up_at, friend, referral.state(friend in friends.counted, as_of)))
+            if friend in friends.barred:
+                at, reason = friends.barred[friend]
+                barred.append((at, friend, reason))
     referrals.sort(key=lambda entry: entry[0])
-    dues = [due for cluster in clusters if (due := cluster.next_due()) is not None]
     newest = versions.known[-1]
     return Result(
         as_of=as_of,
         timezone=newest.timezone,
         base_currency=newest.base_currency,
-        referrals={friend: state for _, _, friend, state in referrals},
-        milestones=tuple(reached for cluster in clusters for reached in cluster.progress.reached()),
+        referrals={friend: state for _, friend, state in referrals},
+        milestones=tuple(
+            reached for part in parts for it in part.milestones if (reached := part.cluster.progress.reached(*it))
+        ),
         rewards=tuple(
-            it.snapshot(cluster.name)
-            for cluster in clusters
-            for it in cluster.books.entitlements.values()
-            if it.status is not None
+            it.snapshot(part.cluster.name) for part in parts for it in part.entitlements if it.status is not None
         ),
-        ledger=_merged((cluster.name, cluster.books.ledger()) for cluster in clusters),
-        effects=_merged((cluster.name, cluster.books.effects()) for cluster in clusters),
-        rejected=_rejected(clusters, sign_ups, register),
-        suppressed=tuple(
-            Suppressed(to=to, rule=rule, subject=subject, reason=reason)
-            for cluster in clusters
-            for (to, rule, subject), reason in cluster.books.suppressed.items()
-        ),
-        conflicts=tuple(conflicts),
-        next_due=min(dues, default=None),
+        ledger=_merged((part.cluster.name, part.cluster.books.ledger(part.since)) for part in parts),
+        effects=_merged((part.cluster.name, part.cluster.books.effects(part.since)) for part in parts),
+        rejected=_rejected(sign_ups, register, barred),
+        next_due=next_due,
     )
 
 
-def _invited(cluster: Cluster) -> bool:
-    return cluster.invited
+def suppressed(clusters: Iterable[Cluster]) -> tuple[Suppressed, ...]:
+    """Give what was kept back in these books."""
+    return tuple(
+        Suppressed(to=to, rule=rule, subject=subject, reason=reason)
+        for cluster in clusters
+        for (to, rule, subject), reason in cluster.books.suppressed.items()
+    )
 
 
-def _rejected(clusters: Sequence[Cluster], sign_ups: Sequence[Event], register: Register) -> tuple[Rejected, ...]:
+def _rejected(
+    sign_ups: Iterable[Event], register: Register, barred: Iterable[tuple[datetime, str, str]]
+) -> tuple[Rejected, ...]:
     """Give the sign-ups that are no referrals, and the referrals whose code kept them from qualifying, by time."""
-    found: list[tuple[datetime, str, str]] = []
+    found = list(barred)
     for event in sign_ups:
         verdict = register.decided[event.id]
         if isinstance(verdict, Refused):
             found.append((event.at, event.data["friend"], verdict.reason))
-    for cluster in filter(_invited, clusters):
-        found += [(at, friend, reason) for friend, (at, reason) in cluster.friends.barred.items()]
     return tuple(Rejected(friend=friend, reason=reason) for _, friend, reason in sorted(found))
 
 

@@ -60,6 +60,7 @@ class Progress:
         self._journeys: dict[str, _Journey] = {}
         self._quiet: dict[int, datetime] = {}  # rule -> since when nothing was heard
         self._touched: dict[int, None] = {}  # rules to look at
+        self.moved: list[tuple[str, int]] = []  # occurrences and steps that may not stand as they were told
 
     # --- what counts --------------------------------------------------------------------------------------------------
 
@@ -142,18 +143,19 @@ class Progress:
         """Tell whether a silence's timer has nothing to do any more."""
         return self._silence_ends(self._versions.rules[index]) != due
 
-    def reached(self) -> Iterator[Reached]:
-        """Give the occurrences and steps that stand."""
+    def standing(self) -> Iterator[tuple[str, int]]:
+        """Name the occurrences and steps that stand."""
         for milestone, climb in self._climbs.items():
-            for number, standing in climb.standing.items():
-                yield Reached(
-                    participant=self.participant, milestone=milestone, number=number, reached_at=standing.reached_at
-                )
+            for number in climb.standing:
+                yield milestone, number
 
-    def has(self, milestone: str, number: int) -> bool:
-        """Tell whether an occurrence or step stands."""
+    def reached(self, milestone: str, number: int) -> Reached | None:
+        """Give an occurrence or step, if it stands."""
         climb = self._climbs.get(milestone)
-        return climb is not None and number in climb.standing
+        it = climb.standing.get(number) if climb else None
+        if it is None:
+            return None
+        return Reached(participant=self.participant, milestone=milestone, number=number, reached_at=it.reached_at)
 
     def value(self, rule: Rule) -> dict[str, int]:
         """Give how much there is of what a milestone asks for now."""
@@ -184,6 +186,7 @@ class Progress:
             if standing is None or standing.rule is not rule:
                 continue
             del climb.standing[number]
+            self.moved.append((rule.milestone.id, number))
             heapq.heappush(climb.gaps, number)
             for prize in standing.prizes:
                 it = self._books.find(rule.program, rule.milestone.id, prize, self.participant, str(number))
@@ -224,6 +227,7 @@ class Progress:
         """Let an occurrence stand: send its messages, once in its life, and give its prizes."""
         milestone = rule.milestone
         climb.standing[number] = _Standing(rule, at, prizes)
+        self.moved.append((milestone.id, number))
         climb.top = max(climb.top, number)
         if milestone.reversible and milestone.goal and not milestone.goal.consecutive:
             heapq.heappush(climb.falling.setdefault(rule.index, []), -number)

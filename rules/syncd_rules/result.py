@@ -84,3 +84,18 @@ class Result:
     suppressed: tuple[Suppressed, ...] = ()
     conflicts: tuple[str, ...] = ()  # event ids that came with two contents; the earlier was used
     next_due: datetime | None = None  # when time alone will change something
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class News:
+    """What has changed in books since they were last asked for news.
+
+    `result` holds what may not be as it was, as it is now: referrals and refused sign-ups of `friends`, `milestones`
+    (participant, milestone, number) and rewards; what it does not have of these is no more. Its ledger and its effects
+    are those that have come since. It has nothing of what was suppressed, nor of conflicts.
+    """
+
+    result: Result
+    whole: bool = False  # `result` has everything: for who asks first, and where the past has changed
+    friends: frozenset[str] = frozenset()
+    milestones: frozenset[tuple[str, str, int]] = frozenset()

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from syncd_rules.aliases import aliases_of, renamed
-from syncd_rules.attribution import Attributed, Register
+from syncd_rules.attribution import Attributed, Refused, Register
 from syncd_rules.books import Clock
 from syncd_rules.budget import Budget, Tight
 from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event, earlier_copy
-from syncd_rules.gather import gathered
+from syncd_rules.gather import Part, drained, everything, gathered, suppressed
 from syncd_rules.model import Program
-from syncd_rules.result import Result
+from syncd_rules.result import News, Result
 from syncd_rules.timers import Timer
 from syncd_rules.versions import Versions
 
@@ -45,7 +46,7 @@ def evaluate(
 
 
 class State:
-    """What the events so far amount to: `apply` takes one more, `result` says what there is.
+    """What the events so far amount to: `apply` takes one more, `result` says what there is, `news` what is new.
 
     Events may come in any order and any number of times; one from the future waits for its time. Time only goes
     forward: `as_of` may not be earlier than it was.
@@ -72,6 +73,8 @@ class State:
         self._followed: dict[str, list[Event]] = {}  # friend -> what concerns their advocate
         self._sign_ups: list[Event] = []
         self._referred: dict[str, dict[str, None]] = {}  # advocate -> friends
+        self._refusals: list[Event] = []  # a sign-up each time that it was refused, or is no longer
+        self._told: tuple[str | None, int] | None = None  # who knows all news, and of how many refusals
         self._place: tuple[datetime, int, str] | None = None  # the newest event of all
         self._fired = BEGINNING  # the newest timer of all, kept while strict
         self._due: list[tuple[datetime, int, str]] = []  # a heap over all clusters, kept while strict
@@ -110,16 +113,51 @@ class State:
         """Say what there is at a time, in all books or in those of one participant."""
         if not self._versions.known:
             return Result(as_of=as_of)
+        clusters = self._looked_at(as_of, participant)
+        result = self._gathered([everything(cluster) for cluster in clusters], clusters, self._sign_ups, participant)
+        return replace(result, suppressed=suppressed(clusters), conflicts=tuple(sorted(self._conflicts)))
+
+    def news(self, as_of: datetime, participant: str | None = None) -> News:
+        """Say what has changed since the last time that this was asked, which costs little where little has.
+
+        It is for one who asks about the same books each time; who asks about others is told everything.
+        """
+        if not self._versions.known:
+            return News(result=Result(as_of=as_of), whole=True)
+        clusters = self._looked_at(as_of, participant)
+        parts = [drained(cluster) for cluster in clusters if cluster.has_news]
+        known, self._told = self._told, (participant, len(self._refusals))
+        if known is None or known[0] != participant:
+            return News(result=self.result(as_of, participant), whole=True)
+        refused = {it.data["friend"] for it in self._refusals[known[1] :] if self._may_be_of(it, participant)}
+        friends = refused.union(*(part.friends for part in parts))
+        sign_ups = [it for friend in sorted(friends) for it in self._register.sign_ups_of(friend)]
+        return News(
+            result=self._gathered(parts, clusters, sign_ups, participant),
+            friends=frozenset(friends),
+            milestones=frozenset((part.cluster.name, *it) for part in parts for it in part.milestones),
+        )
+
+    def _looked_at(self, as_of: datetime, participant: str | None) -> list[Cluster]:
+        """Let time pass; give all books, or those of one participant, in the order of their names."""
         self.add((), as_of)
         try:
-            self._let_time_pass(as_of)
+            self._let_time_pass(as_of, participant)
         except Tight:
             self._keep_anew(strict=True)
-            self._let_time_pass(as_of)
+            self._let_time_pass(as_of, participant)
         names = sorted(self._clusters) if participant is None else [participant]
-        clusters = [self._clusters[name] for name in names if name in self._clusters]
-        sign_ups = [s for s in self._sign_ups if participant is None or self._register.may_be_of(s, participant)]
-        return gathered(clusters, sign_ups, self._register, self._versions, sorted(self._conflicts), as_of)
+        return [self._clusters[name] for name in names if name in self._clusters]
+
+    def _gathered(
+        self, parts: Sequence[Part], clusters: Sequence[Cluster], sign_ups: Iterable[Event], participant: str | None
+    ) -> Result:
+        mine = [it for it in sign_ups if self._may_be_of(it, participant)]
+        next_due = min((due for cluster in clusters if (due := cluster.next_due())), default=None)
+        return gathered(parts, mine, self._register, self._versions, self._as_of, next_due)
+
+    def _may_be_of(self, sign_up: Event, participant: str | None) -> bool:
+        return participant is None or self._register.may_be_of(sign_up, participant)
 
     def books_of(self, friend: str) -> Cluster | None:
         """Give the books in which somebody's referral is, as of the last `result`; for those who explain."""
@@ -195,6 +233,8 @@ class State:
         else:
             if event.type in _FACTS:
                 self._decide(event, late)
+            if event.type == "code.created":
+                self._tell_all(event.data["advocate"])  # older sign-ups that were refused may have been by this code
             names = self._concerned(event)
             for name in sorted(names) if len(names) > 1 else names:
                 self._let_hear(name, event, late)
@@ -236,6 +276,10 @@ class State:
             for verdict in (before, now):
                 if isinstance(verdict, Attributed):
                     self._note_friend(verdict.advocate, friend)
+            if isinstance(before, Refused) or isinstance(now, Refused):
+                self._refusals.append(sign_up)
+                if books := self.books_of(friend):
+                    books.friends.touched.append(friend)
             if sign_up is event and before is None:
                 if isinstance(now, Attributed):
                     for heard in self._story_of(friend):
@@ -258,6 +302,7 @@ class State:
     def _refold(self, name: str) -> None:
         """Keep the books of one participant anew."""
         assert not self._strict, "where the budget binds, all books are kept anew"
+        self._tell_all(name)
         if old := self._clusters.pop(name, None):
             self._budget.forget(old.books.granted)
         events = {event.id: event for event in self._own.get(name, ())}
@@ -267,6 +312,11 @@ class State:
         for event in sorted(events.values(), key=lambda event: event.order):
             cluster.advance(event.at)
             cluster.hear(event)
+
+    def _tell_all(self, name: str) -> None:
+        """Let whoever asks for the news of these books next be told everything."""
+        if self._told and self._told[0] in {None, name}:
+            self._told = None
 
     def _cluster(self, name: str) -> Cluster:
         cluster = self._clusters.get(name)
@@ -285,10 +335,13 @@ class State:
 
         return noted
 
-    def _let_time_pass(self, until: datetime) -> None:
-        """Let all that is due happen; where the budget binds, in the one order of time."""
+    def _let_time_pass(self, until: datetime, participant: str | None = None) -> None:
+        """Let what is due happen, perhaps for one participant; where the budget binds, all in the one order of time."""
         if not self._strict:
-            for cluster in self._clusters.values():
+            clusters: Iterable[Cluster] = self._clusters.values()
+            if participant is not None and not self._budget.limited:
+                clusters = [self._clusters[participant]] if participant in self._clusters else []
+            for cluster in clusters:
                 cluster.advance(until)
             return
         while self._due and self._due[0][0] <= until:
