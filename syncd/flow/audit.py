@@ -100,7 +100,7 @@ def _differs(tx: Transaction, app: App, scope: Scope) -> bool:
     opened.take(books.events(tx, scope.campaign, scope.advocate), now)
     result = opened.state.result(opened.as_of, scope.advocate)
     found = {
-        "ledger": len(reconcile(written.ledger, result.ledger)),
+        "ledger": len(reconcile(written.ledger.values(), result.ledger)),
         "rewards": len(set(written.rewards.items()) ^ set(rewards_of(result.rewards).items())),
         "milestones": len(set(written.milestones.items()) ^ set(milestones_of(result.milestones).items())),
     }

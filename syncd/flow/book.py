@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
@@ -18,12 +18,15 @@ from syncd.store.books import Booked
 from syncd.store.engine import once_committed
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral, Standing
-from syncd_rules import Event, ReferralState, Result, Reward, State, Txn, reconcile
+from syncd_rules import Event, News, ReferralState, Result, Reward, State, Txn, reconcile
 
 log = logging.getLogger("syncd")
 
 REST = timedelta(days=1)  # how often the books of a campaign that is not configured are looked at
 CHUNK = 10_000  # ids in one question to the database
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +103,9 @@ def book(
 ) -> Result:
     """Add events to books and bring everything that follows from them up to date, in this transaction.
 
-    Booking the same event again is harmless; booking none looks at the clock alone, which is how holds end. Where no
-    budget ties the books of a campaign together, those of `None` are everybody's, who are looked at soon, each alone.
+    Gives what has changed. Booking the same event again is harmless; booking none looks at the clock alone, which is
+    how holds end. Where no budget ties the books of a campaign together, those of `None` are everybody's, who are
+    looked at soon, each alone.
     """
     scope = scope_of(app, campaign, advocate)
     version = _lock(tx, scope)
@@ -118,14 +122,17 @@ def book(
         return Result()
     opened = _open(tx, app, scope, version, now)
     _read_on(tx, app, scope, opened, now)
-    result = opened.state.result(opened.as_of, scope.advocate)
-    _write(tx, scope, opened, result, friends | _named(events), cause=cause, now=now)
+    news = opened.news(scope.advocate)
+    if scope.advocate is not None and (elsewhere := _posted_elsewhere(tx, scope, opened, news)):
+        opened.written.learn(elsewhere)
+        news = opened.news(scope.advocate)
+    _write(tx, scope, opened, news, friends | _named(events), cause=cause, now=now)
     # An event that lies ahead, as a CRM's clock may say, is weighed when its time has come.
-    _wake(tx, scope, min([*opened.ahead, *filter(None, [result.next_due])], default=None), now)
+    _wake(tx, scope, min([*opened.ahead, *filter(None, [news.result.next_due])], default=None), now)
     opened.version = version + 1
     people.write_version(tx, campaign, scope.advocate, opened.version)
     once_committed(tx, lambda: app.shelf.put(scope, opened))
-    return result
+    return news.result
 
 
 def add(tx: Transaction, event: Event, *, cause: str, now: datetime, about: str | None = None) -> bool:
@@ -171,7 +178,7 @@ def read_written(tx: Transaction, scope: Scope) -> Written:
     posted = books.posted(tx, scope.campaign, names)
     rewards = books.rewards(tx, campaign=scope.campaign, advocates=names)
     return Written(
-        ledger=[txn for _, txn in posted],
+        ledger={txn.key: txn for _, txn in posted},
         owners={it.key: it.advocate for it in rewards} | {txn.entitlement: owner for owner, txn in posted},
         rewards={it.key: (it.status, it.amount, it.approval) for it in rewards},
         milestones=books.milestones(tx, scope.campaign, names),
@@ -200,30 +207,33 @@ def _named(events: Iterable[Event]) -> frozenset[str]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
+def _posted_elsewhere(tx: Transaction, scope: Scope, opened: Opened, news: News) -> list[tuple[str, Txn]]:
+    """Give what was posted of these rewards in other books: a friend may turn out to be another advocate's."""
+    new_here = [it.key for it in news.result.rewards if it.key not in opened.written.owners]
+    return books.posted_of(tx, scope.campaign, new_here) if new_here else []
+
+
 def _write(
     tx: Transaction,
     scope: Scope,
     opened: Opened,
-    result: Result,
+    news: News,
     friends: frozenset[str],
     *,
     cause: str,
     now: datetime,
 ) -> None:
-    """Write the difference between what was written and what follows now."""
+    """Write the difference between what was written and what follows now, and remember it as written."""
     old = opened.written
-    if scope.advocate is not None and (new_here := [it.key for it in result.rewards if it.key not in old.owners]):
-        # A friend who turned out to be another one may have got it already, from whose friend they were.
-        old.learn(books.posted_of(tx, scope.campaign, new_here))
-    for reward in result.rewards:
+    for reward in news.result.rewards:
         old.owners.setdefault(reward.key, reward.book)
-    new = following(old.ledger, result.ledger)
+    new = following(list(old.ledger.values()), news.result.ledger) if news.whole else news.result.ledger
     books.post(tx, scope.campaign, [(old.owners[txn.entitlement], txn) for txn in new], now)
-    old.ledger += new
-    _write_standings(tx, scope, old, result, friends, cause=cause, now=now)
-    _write_milestones(tx, scope.campaign, old, result, cause=cause, now=now)
-    _write_rewards(tx, scope.campaign, opened, result, cause=cause, now=now)
-    for effect in result.effects:
+    old.ledger |= {txn.key: txn for txn in new}
+    _write_standings(tx, scope, old, news, friends, cause=cause, now=now)
+    _write_milestones(tx, scope.campaign, old, news, cause=cause, now=now)
+    _write_rewards(tx, scope.campaign, opened, news, cause=cause, now=now)
+    for effect in news.result.effects:
         if effect.key not in old.effects:
             old.effects.add(effect.key)
             payload = {"name": effect.name, **effect.data}
@@ -236,6 +246,18 @@ def following(posted: Sequence[Txn], wanted: Sequence[Txn]) -> list[Txn]:
     if list(wanted[: len(posted)]) == posted:
         return list(wanted[len(posted) :])
     return reconcile(posted, wanted)
+
+
+def _update(old: dict[K, V], new: Mapping[K, V], touched: Iterable[K] | None) -> dict[K, V | None]:
+    """Make `old` what `new` says of what was touched, or of everything; give what has changed, as it was before."""
+    looked = old.keys() | new.keys() if touched is None else touched
+    before = {key: old.get(key) for key in looked if old.get(key) != new.get(key)}
+    for key in before:
+        if key in new:
+            old[key] = new[key]
+        else:
+            del old[key]
+    return before
 
 
 def _wake(tx: Transaction, scope: Scope, at: datetime | None, now: datetime) -> None:
@@ -288,20 +310,18 @@ def _write_standings(
     tx: Transaction,
     scope: Scope,
     old: Written,
-    result: Result,
+    news: News,
     friends: frozenset[str],
     *,
     cause: str,
     now: datetime,
 ) -> None:
-    rejected = {refused.friend: refused.reason for refused in result.rejected}
-    states = dict(result.referrals)
-    changed = {it for it in states.keys() | old.referrals.keys() if states.get(it) != old.referrals.get(it)}
-    changed |= {it for it in rejected.keys() | old.rejected.keys() if rejected.get(it) != old.rejected.get(it)}
-    old.referrals, old.rejected = states, rejected
+    rejected = {refused.friend: refused.reason for refused in news.result.rejected}
+    touched = None if news.whole else news.friends
+    changed = {*_update(old.referrals, news.result.referrals, touched), *_update(old.rejected, rejected, touched)}
     for some in parts(sorted(changed | friends), CHUNK):
         rows = referrals.find(tx, campaign=scope.campaign, friends=some, limit=CHUNK)
-        _write_some(tx, rows, states, rejected, cause=cause, now=now)
+        _write_some(tx, rows, old.referrals, old.rejected, cause=cause, now=now)
 
 
 def _write_some(
@@ -338,37 +358,33 @@ def _write_some(
             referrals.note(tx, what, at=now, cause=cause, referral=old.id, reason=new.reason, via=new.qualified_via)
 
 
-def _write_milestones(
-    tx: Transaction, campaign: str, old: Written, result: Result, *, cause: str, now: datetime
-) -> None:
-    wanted, held = milestones_of(result.milestones), old.milestones
-    gone = [key for key in held if key not in wanted]
-    reached = [(*key, at) for key, at in wanted.items() if held.get(key) != at]
+def _write_milestones(tx: Transaction, campaign: str, old: Written, news: News, *, cause: str, now: datetime) -> None:
+    wanted = milestones_of(news.result.milestones)
+    before = _update(old.milestones, wanted, None if news.whole else news.milestones)
+    gone = [key for key in sorted(before) if key not in wanted]
+    reached = [(*key, wanted[key]) for key in sorted(before) if key in wanted]
     books.write_milestones(tx, campaign, gone=gone, reached=reached)
     for who, name, number in gone:
         referrals.note(tx, "milestone_lost", at=now, cause=cause, participant=who, milestone=name, number=number)
     for who, name, number, _ in reached:
-        if (who, name, number) not in held:
+        if before[who, name, number] is None:
             referrals.note(tx, "milestone", at=now, cause=cause, participant=who, milestone=name, number=number)
-    old.milestones = wanted
 
 
-def _write_rewards(
-    tx: Transaction, campaign: str, opened: Opened, result: Result, *, cause: str, now: datetime
-) -> None:
+def _write_rewards(tx: Transaction, campaign: str, opened: Opened, news: News, *, cause: str, now: datetime) -> None:
     old = opened.written
-    wanted, held = rewards_of(result.rewards), old.rewards
-    for reward in result.rewards:
-        before = held.get(reward.key)
-        if before != wanted[reward.key]:
+    wanted = rewards_of(news.result.rewards)
+    before = _update(old.rewards, wanted, None if news.whole else wanted)
+    for reward in news.result.rewards:
+        if reward.key in before:
+            was = before[reward.key]
             # By the books' own time, which a clock that was set back does not take back.
             books.write_reward(tx, campaign, reward.book, reward, opened.as_of)
-            _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=before and before[0])
-    for key in held.keys() - wanted.keys():  # what we learnt late shows that it was never due
+            _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=was and was[0])
+    for key in sorted(before.keys() - wanted.keys()):  # what we learnt late shows that it was never due
         for gone in books.rewards(tx, key=key):
             books.drop_reward(tx, key)
             _note_reward(tx, gone.recipient, gone, "void", cause=cause, now=now, before=gone.status)
-    old.rewards = wanted
 
 
 def _note_reward(

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from syncd.store.books import Told
 from syncd.store.tables import EPOCH
-from syncd_rules import Reached, ReferralState, Reward, State, Txn
+from syncd_rules import News, Reached, ReferralState, Reward, State, Txn
 
 MOST_EVENTS = 200_000
 """How many events all books on the shelf hold together at the most; a kept event takes about a kilobyte."""
@@ -34,22 +34,24 @@ class Scope:
 class Written:
     """What the database says follows from the events that were weighed."""
 
-    ledger: list[Txn] = field(default_factory=list)
+    ledger: dict[str, Txn] = field(default_factory=dict)  # by key, in the order of its writing
     owners: dict[str, str] = field(default_factory=dict)  # entitlement -> the advocate in whose ledger it is
     rewards: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)  # key -> status, amount, approval
     milestones: dict[MilestoneKey, datetime] = field(default_factory=dict)
     effects: set[str] = field(default_factory=set)
     referrals: dict[str, ReferralState] = field(default_factory=dict)  # friend -> as written since opened
     rejected: dict[str, str] = field(default_factory=dict)
+    compared: bool = False  # all that follows has been held against it, so that what is new is all that differs
 
     def learn(self, posted: Sequence[tuple[str, Txn]]) -> None:
         """Take in what the ledger held already: (advocate, txn)."""
-        self.ledger += [txn for _, txn in posted]
+        self.ledger |= {txn.key: txn for _, txn in posted}
         self.owners |= {txn.entitlement: owner for owner, txn in posted}
+        self.compared = False
 
     def times(self) -> list[datetime]:
         """List when what is written came about: the books have been weighed then, whatever a clock says now."""
-        return [EPOCH, *(txn.effective_at for txn in self.ledger), *self.milestones.values()]
+        return [EPOCH, *(txn.effective_at for txn in self.ledger.values()), *self.milestones.values()]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,6 +79,16 @@ class Opened:
         self.ahead = [at for at in (*self.ahead, *(it.event.at for it in told)) if at > self.as_of]
         self.state.add([it.event for it in told], self.as_of)
 
+    def news(self, advocate: str | None) -> News:
+        """Say what follows that may not have been written."""
+        news, written = self.state.news(self.as_of, advocate), self.written
+        # What was posted, and taken back by a correction since the past had changed, is not posted a second time.
+        again = any(txn.key in written.ledger for txn in news.result.ledger)
+        if not news.whole and (again or not written.compared):
+            news = News(result=self.state.result(self.as_of, advocate), whole=True)
+        written.compared = True
+        return news
+
 
 class Shelf:
     """Opened books by their scope, the least used dropped first. Safe in several threads."""
@@ -85,19 +97,24 @@ class Shelf:
         self._most = most_events
         self._lock = threading.Lock()
         self._books: OrderedDict[Scope, Opened] = OrderedDict()
+        self._events = 0  # of all books
 
     def take(self, scope: Scope) -> Opened | None:
         """Take books away; whoever fails to bring them back leaves nothing half-written here."""
         with self._lock:
-            return self._books.pop(scope, None)
+            opened = self._books.pop(scope, None)
+            self._events -= opened.events if opened else 0
+            return opened
 
     def put(self, scope: Scope, opened: Opened) -> None:
         """Bring books back."""
         with self._lock:
+            if there := self._books.pop(scope, None):
+                self._events -= there.events
             self._books[scope] = opened
-            total = sum(it.events for it in self._books.values())
-            while total > self._most:
-                total -= self._books.popitem(last=False)[1].events
+            self._events += opened.events
+            while self._events > self._most:
+                self._events -= self._books.popitem(last=False)[1].events
 
 
 def milestones_of(reached: Iterable[Reached]) -> dict[MilestoneKey, datetime]:

@@ -376,6 +376,34 @@ def test_a_late_event_leads_to_the_same_books_as_one_in_time(engine: Engine, tmp
     assert ben.qualified_at == start + timedelta(days=2)
 
 
+def test_what_a_late_event_took_back_can_be_earned_again(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=SHOP)
+    world.refer("ben", world.advocate())
+    for order in ("o1", "o2"):
+        world.clock.move(days=1)
+        pay(world, order, "ben", "60.00")
+    assert money(world) == {"EUR": 1200, "POINTS": 100}
+    data = {"refund": "r1", "order": "o1", "amount": "50.00", "currency": "EUR"}
+    late = Happening(id="refund-r1", type="order.refunded", email="ben@example.com", data=data)
+    tell(world.app, replace(late, at=world.clock() - timedelta(hours=12)), teller="shop", cause="api:shop")
+    assert money(world) == {}
+
+    world.clock.move(days=1)
+    pay(world, "o3", "ben", "40.00")
+    assert money(world) == {"EUR": 1100, "POINTS": 100}
+    assert audit(world.app) == 0
+
+
+def test_looking_at_a_friend_of_whom_nothing_is_new_leaves_them_as_they_are(world: World) -> None:
+    ben = world.refer("ben", world.advocate()).referral
+    qualify(world, ben.id)
+    for app in (world.app, beside(world.app), world.app):
+        with write(world.app.database) as tx:
+            friends = frozenset({ben.friend})
+            book(tx, app, "spring", ben.advocate, (), cause="test", now=world.clock(), friends=friends)
+        assert world.standing(ben.id) == "qualified"
+
+
 def test_a_person_is_named_by_their_referral_too(engine: Engine, tmp_path: Path) -> None:
     world = World(engine, tmp_path, program=SHOP)
     ben = world.refer("ben", world.advocate()).referral
