@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bench import calls, governor, isolation, lag, rules
+from bench import booking, calls, governor, isolation, lag, rules
 
 calls.main()
 lag.main()
 governor.main()
 isolation.main()
 rules.main()
+booking.main()
