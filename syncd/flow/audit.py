@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.book import is_about_to_be_weighed, lock, read_written, scope_of, wake_all
-from syncd.flow.shelf import Opened, Scope, milestones_of, rewards_of
+from syncd.flow.book import is_about_to_be_weighed, lock, scope_of, wake_all
+from syncd.flow.shelf import Opened
+from syncd.flow.written import Scope, milestones_of, read_written, rewards_of
 from syncd.store import access, books, people, referrals
 from syncd.store.engine import read, retrying
 from syncd_rules import Program, State, dump, reconcile

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
-from syncd.contract import parts
 from syncd.flow.app import App
-from syncd.flow.shelf import Opened, Scope, Written, milestones_of, rewards_of
-from syncd.store import books, people, records, referrals, work
-from syncd.store.books import Booked
+from syncd.flow.shelf import Opened
+from syncd.flow.written import Pen, Scope, read_written
+from syncd.store import books, people, referrals, work
 from syncd.store.engine import once_committed
-from syncd.store.records import Deal
-from syncd.store.referrals import Referral, Standing
-from syncd_rules import Event, News, ReferralState, Result, Reward, State, Txn, reconcile
+from syncd_rules import Event, Result, State
 
 log = logging.getLogger("syncd")
 
@@ -122,11 +119,12 @@ def book(
         return Result()
     opened = _open(tx, app, scope, version, now)
     _read_on(tx, app, scope, opened, now)
+    pen = Pen(tx=tx, scope=scope, written=opened.written, as_of=opened.as_of, cause=cause, now=now)
     news = opened.news(scope.advocate)
-    if scope.advocate is not None and (elsewhere := _posted_elsewhere(tx, scope, opened, news)):
+    if elsewhere := pen.posted_elsewhere(news):
         opened.written.learn(elsewhere)
         news = opened.news(scope.advocate)
-    _write(tx, scope, opened, news, friends | _named(events), cause=cause, now=now)
+    pen.write(news, friends | _named(events))
     # An event that lies ahead, as a CRM's clock may say, is weighed when its time has come.
     _wake(tx, scope, min([*opened.ahead, *filter(None, [news.result.next_due])], default=None), now)
     opened.version = version + 1
@@ -172,20 +170,6 @@ def _blank(app: App, scope: Scope) -> State:
     return State(configured.programs)
 
 
-def read_written(tx: Transaction, scope: Scope) -> Written:
-    """Read what the database says follows from what was weighed."""
-    names = None if scope.advocate is None else people.names_of(tx, scope.advocate)
-    posted = books.posted(tx, scope.campaign, names)
-    rewards = books.rewards(tx, campaign=scope.campaign, advocates=names)
-    return Written(
-        ledger={txn.key: txn for _, txn in posted},
-        owners={it.key: it.advocate for it in rewards} | {txn.entitlement: owner for owner, txn in posted},
-        rewards={it.key: (it.status, it.amount, it.approval) for it in rewards},
-        milestones=books.milestones(tx, scope.campaign, names),
-        effects=work.effects_of(tx, scope.campaign, names),
-    )
-
-
 def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> None:
     """Weigh what has come into the books since they were read last."""
     told = books.events(tx, scope.campaign, scope.advocate, after=opened.seq)
@@ -205,59 +189,6 @@ def _named(events: Iterable[Event]) -> frozenset[str]:
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def _posted_elsewhere(tx: Transaction, scope: Scope, opened: Opened, news: News) -> list[tuple[str, Txn]]:
-    """Give what was posted of these rewards in other books: a friend may turn out to be another advocate's."""
-    new_here = [it.key for it in news.result.rewards if it.key not in opened.written.owners]
-    return books.posted_of(tx, scope.campaign, new_here) if new_here else []
-
-
-def _write(
-    tx: Transaction,
-    scope: Scope,
-    opened: Opened,
-    news: News,
-    friends: frozenset[str],
-    *,
-    cause: str,
-    now: datetime,
-) -> None:
-    """Write the difference between what was written and what follows now, and remember it as written."""
-    old = opened.written
-    for reward in news.result.rewards:
-        old.owners.setdefault(reward.key, reward.book)
-    new = following(list(old.ledger.values()), news.result.ledger) if news.whole else news.result.ledger
-    books.post(tx, scope.campaign, [(old.owners[txn.entitlement], txn) for txn in new], now)
-    old.ledger |= {txn.key: txn for txn in new}
-    _write_standings(tx, scope, old, news, friends, cause=cause, now=now)
-    _write_milestones(tx, scope.campaign, old, news, cause=cause, now=now)
-    _write_rewards(tx, scope.campaign, opened, news, cause=cause, now=now)
-    for effect in news.result.effects:
-        if effect.key not in old.effects:
-            old.effects.add(effect.key)
-            payload = {"name": effect.name, **effect.data}
-            whose = scope.advocate or str(effect.data.get("advocate") or effect.data.get("participant") or "")
-            work.owe_effect(tx, scope.campaign, effect.key, whose, payload, now)
-
-
-def following(posted: Sequence[Txn], wanted: Sequence[Txn]) -> list[Txn]:
-    """Give what the ledger lacks. Mostly it is what came last, and the rest need not be gone through."""
-    if list(wanted[: len(posted)]) == posted:
-        return list(wanted[len(posted) :])
-    return reconcile(posted, wanted)
-
-
-def _update(old: dict[K, V], new: Mapping[K, V], touched: Iterable[K] | None) -> dict[K, V | None]:
-    """Make `old` what `new` says of what was touched, or of everything; give what has changed, as it was before."""
-    looked = old.keys() | new.keys() if touched is None else touched
-    before = {key: old.get(key) for key in looked if old.get(key) != new.get(key)}
-    for key in before:
-        if key in new:
-            old[key] = new[key]
-        else:
-            del old[key]
-    return before
 
 
 def _wake(tx: Transaction, scope: Scope, at: datetime | None, now: datetime) -> None:
@@ -289,119 +220,3 @@ def _wake_each(tx: Transaction, campaign: str, now: datetime) -> None:
         scopes = [Scope(campaign=campaign, advocate=who) for who in some]
         work.set_timers(tx, [_timer(scope) for scope in scopes], source=campaign, now=now)
         after = some[-1]
-
-
-def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: Iterable[Deal]) -> Standing:
-    """Say in one word where a referral stands."""
-    deals = list(deals)
-    open_ = [deal for deal in deals if deal.outcome not in {"lost"} and not deal.gone]
-    if rejected or (state and state.status == "disqualified"):
-        return "rejected"
-    if state and state.status == "qualified":
-        return "qualified"
-    if deals and not open_:
-        return "lost"
-    if any(deal.version for deal in open_):
-        return "in_pipeline"
-    return "pushed" if pushed else "captured"
-
-
-def _write_standings(
-    tx: Transaction,
-    scope: Scope,
-    old: Written,
-    news: News,
-    friends: frozenset[str],
-    *,
-    cause: str,
-    now: datetime,
-) -> None:
-    rejected = {refused.friend: refused.reason for refused in news.result.rejected}
-    touched = None if news.whole else news.friends
-    changed = {*_update(old.referrals, news.result.referrals, touched), *_update(old.rejected, rejected, touched)}
-    for some in parts(sorted(changed | friends), CHUNK):
-        rows = referrals.find(tx, campaign=scope.campaign, friends=some, limit=CHUNK)
-        _write_some(tx, rows, old.referrals, old.rejected, cause=cause, now=now)
-
-
-def _write_some(
-    tx: Transaction,
-    rows: Sequence[Referral],
-    states: Mapping[str, ReferralState],
-    rejected: Mapping[str, str],
-    *,
-    cause: str,
-    now: datetime,
-) -> None:
-    leads = [row.id for row in rows]
-    deals, pushed = records.deals_of(tx, leads), records.pushed(tx, leads)
-    for old in rows:
-        if old.reason == "already_referred":
-            continue  # a person who turned out to have been referred before; this referral is over
-        state, reason = states.get(old.friend), rejected.get(old.friend)
-        if state and reason == "already_referred":
-            reason = None  # another sign-up of theirs was refused, and not this one
-        stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
-        qualified = state if stands == "qualified" else None
-        new = replace(
-            old,
-            standing=stands,
-            reason=reason or ("disqualified" if stands == "rejected" else None),
-            counted=bool(state and state.counted),
-            qualified_at=qualified.qualified_at if qualified else None,
-            qualified_via=qualified.via if qualified else None,
-        )
-        if new != old:
-            referrals.write_standing(tx, new)
-        if new.standing != old.standing:
-            what = "unqualified" if old.standing == "qualified" and new.standing != "rejected" else new.standing
-            referrals.note(tx, what, at=now, cause=cause, referral=old.id, reason=new.reason, via=new.qualified_via)
-
-
-def _write_milestones(tx: Transaction, campaign: str, old: Written, news: News, *, cause: str, now: datetime) -> None:
-    wanted = milestones_of(news.result.milestones)
-    before = _update(old.milestones, wanted, None if news.whole else news.milestones)
-    gone = [key for key in sorted(before) if key not in wanted]
-    reached = [(*key, wanted[key]) for key in sorted(before) if key in wanted]
-    books.write_milestones(tx, campaign, gone=gone, reached=reached)
-    for who, name, number in gone:
-        referrals.note(tx, "milestone_lost", at=now, cause=cause, participant=who, milestone=name, number=number)
-    for who, name, number, _ in reached:
-        if before[who, name, number] is None:
-            referrals.note(tx, "milestone", at=now, cause=cause, participant=who, milestone=name, number=number)
-
-
-def _write_rewards(tx: Transaction, campaign: str, opened: Opened, news: News, *, cause: str, now: datetime) -> None:
-    old = opened.written
-    wanted = rewards_of(news.result.rewards)
-    before = _update(old.rewards, wanted, None if news.whole else wanted)
-    for reward in news.result.rewards:
-        if reward.key in before:
-            was = before[reward.key]
-            # By the books' own time, which a clock that was set back does not take back.
-            books.write_reward(tx, campaign, reward.book, reward, opened.as_of)
-            _note_reward(tx, reward.to, reward, reward.status, cause=cause, now=now, before=was and was[0])
-    for key in sorted(before.keys() - wanted.keys()):  # what we learnt late shows that it was never due
-        for gone in books.rewards(tx, key=key):
-            books.drop_reward(tx, key)
-            _note_reward(tx, gone.recipient, gone, "void", cause=cause, now=now, before=gone.status)
-
-
-def _note_reward(
-    tx: Transaction, to: str, reward: Reward | Booked, status: str, *, cause: str, now: datetime, before: str | None
-) -> None:
-    referrals.note(
-        tx,
-        "reward",
-        at=now,
-        cause=cause,
-        participant=to,
-        rule=reward.rule,
-        subject=reward.subject,
-        kind=reward.kind,
-        amount=str(reward.amount),
-        currency=reward.currency,
-        status=status,
-        approval=reward.approval,
-        before=before,
-    )

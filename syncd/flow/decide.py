@@ -14,7 +14,7 @@ from syncd.flow.app import App
 from syncd.flow.book import Entry, Place, book_all, lock
 from syncd.flow.health import MOST_FAILURES, backoff
 from syncd.flow.refusal import Refusal
-from syncd.flow.shelf import Scope
+from syncd.flow.written import Scope
 from syncd.store import people, work
 from syncd.store.engine import retrying, write
 from syncd.store.tables import inbox

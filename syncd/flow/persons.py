@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Transaction
 from syncd.flow.app import App
 from syncd.flow.book import add, book, lock, scope_of
 from syncd.flow.refusal import Refusal
-from syncd.flow.shelf import Scope
+from syncd.flow.written import Scope
 from syncd.store import books, people, referrals, work
 from syncd.store.engine import retrying
 from syncd_rules import Event

@@ -8,50 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from syncd.flow.written import Scope, Written
 from syncd.store.books import Told
-from syncd.store.tables import EPOCH
-from syncd_rules import News, Reached, ReferralState, Reward, State, Txn
+from syncd_rules import News, State
 
 MOST_EVENTS = 200_000
 """How many events all books on the shelf hold together at the most; a kept event takes about a kilobyte."""
-
-MilestoneKey = tuple[str, str, int]  # participant, milestone, number
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scope:
-    """What is weighed together: the books of an advocate, or of a whole campaign."""
-
-    campaign: str
-    advocate: str | None
-
-
-@dataclass(kw_only=True, slots=True)
-class Written:
-    """What the database says follows from the events that were weighed."""
-
-    ledger: dict[str, Txn] = field(default_factory=dict)  # by key, in the order of its writing
-    owners: dict[str, str] = field(default_factory=dict)  # entitlement -> the advocate in whose ledger it is
-    rewards: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)  # key -> status, amount, approval
-    milestones: dict[MilestoneKey, datetime] = field(default_factory=dict)
-    effects: set[str] = field(default_factory=set)
-    referrals: dict[str, ReferralState] = field(default_factory=dict)  # friend -> as written since opened
-    rejected: dict[str, str] = field(default_factory=dict)
-    compared: bool = False  # all that follows has been held against it, so that what is new is all that differs
-
-    def learn(self, posted: Sequence[tuple[str, Txn]]) -> None:
-        """Take in what the ledger held already: (advocate, txn)."""
-        self.ledger |= {txn.key: txn for _, txn in posted}
-        self.owners |= {txn.entitlement: owner for owner, txn in posted}
-        self.compared = False
-
-    def times(self) -> list[datetime]:
-        """List when what is written came about: the books have been weighed then, whatever a clock says now."""
-        return [EPOCH, *(txn.effective_at for txn in self.ledger.values()), *self.milestones.values()]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -115,13 +81,3 @@ class Shelf:
             self._events += opened.events
             while self._events > self._most:
                 self._events -= self._books.popitem(last=False)[1].events
-
-
-def milestones_of(reached: Iterable[Reached]) -> dict[MilestoneKey, datetime]:
-    """Give milestones as they are written."""
-    return {(it.participant, it.milestone, it.number): it.reached_at for it in reached}
-
-
-def rewards_of(rewards: Iterable[Reward]) -> dict[str, tuple[str, str, str | None]]:
-    """Give rewards as they are written."""
-    return {it.key: (it.status, it.amount, it.approval) for it in rewards}

@@ -18,7 +18,6 @@ from sqlalchemy import delete
 from syncd.contract import Person
 from syncd.flow.app import App
 from syncd.flow.audit import audit
-from syncd.flow.book import read_written
 from syncd.flow.capture import Invitation, capture, enrol
 from syncd.flow.decide import decide
 from syncd.flow.decisions import Decision, Verdict, decide_now
@@ -26,7 +25,8 @@ from syncd.flow.happenings import Happening, tell
 from syncd.flow.payout import Word, say
 from syncd.flow.persons import erase, merge
 from syncd.flow.refusal import Refusal
-from syncd.flow.shelf import Scope, Shelf, milestones_of
+from syncd.flow.shelf import Shelf
+from syncd.flow.written import Scope, milestones_of, read_written
 from syncd.store import books, people, referrals
 from syncd.store.engine import connect, read, write
 from syncd.store.tables import setting

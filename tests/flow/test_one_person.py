@@ -18,7 +18,8 @@ from syncd.flow.decisions import Decision, decide_now
 from syncd.flow.happenings import Happening, tell
 from syncd.flow.payout import say
 from syncd.flow.persons import merge
-from syncd.flow.shelf import Opened, Scope, Shelf
+from syncd.flow.shelf import Opened, Shelf
+from syncd.flow.written import Scope
 from syncd.store import people
 from syncd.store.engine import read, write
 from tests.flow.booking import SHOP, beside, money, pay, qualify, rewards, who
