@@ -35,7 +35,7 @@ def collect(app: App, name: str) -> int:
     if ready(app, connection, now) is None:
         return 0
     with write(app.database) as tx:
-        source = sources.claim(tx, name, now)
+        source = sources.claim(tx, name, now, connection.settings.poll.every)
     if source is None:
         return 0
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, func, literal, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, literal, or_, select, update
 
 from syncd.contract import Stage
 from syncd.store.tables import credential, deal, inbox, outbox, quota, record, source
@@ -70,9 +70,11 @@ def everyone(tx: Connection) -> list[Source]:
     return [_source(row._mapping) for row in tx.execute(select(source).order_by(source.c.name))]
 
 
-def claim(tx: Connection, name: str, now: datetime) -> Source | None:
-    """Take a source that is due, for the length of a lease."""
-    mine = and_(source.c.name == name, source.c.due_at <= now)
+def claim(tx: Connection, name: str, now: datetime, every: timedelta) -> Source | None:
+    """Take a source that is due, for the length of a lease; it is read `every` so often."""
+    # Further ahead than anybody puts it, it was put there before the host's clock was set back.
+    due = or_(source.c.due_at <= now, source.c.due_at > now + max(every, LEASE))
+    mine = and_(source.c.name == name, due)
     taken = tx.execute(
         update(source).where(mine).values(due_at=now + LEASE, lease=source.c.lease + 1).returning(*source.c)
     ).one_or_none()

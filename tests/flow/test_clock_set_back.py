@@ -57,6 +57,18 @@ def test_what_is_said_of_a_reward_after_the_clock_was_set_back_counts(engine: En
     assert say(world.app, "rejected", the_reward(world).key, by="eva", cause="cli:eva").status == "reversed"
 
 
+def test_a_crm_is_polled_on_although_the_next_poll_seems_far_ahead(world: World) -> None:
+    id = world.refer("ben", world.advocate()).referral.id
+    world.deliver()
+    world.poll()
+    world.clock.move(hours=-3)
+    world.skew(hours=3)  # the CRM's clock is right
+    world.crm.move(world.crm.deal_of(id), "won")
+    world.poll(minutes=1)
+    # What the CRM says lies ahead of what this clock says, so it counts from the moment at which it was heard.
+    assert world.standing(id) == "qualified"
+
+
 def test_what_is_said_looks_at_the_clock_first(held: World) -> None:
     held.clock.move(days=3)  # and no timer was seen to yet
     assert say(held.app, "fulfilled", the_reward(held).key, by="eva", cause="cli:eva").status == "fulfilled"
