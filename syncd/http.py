@@ -73,7 +73,7 @@ class Session(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # one call leaves nothing to the next
         self.headers["User-Agent"] = "syncd"
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(pool_maxsize=16, max_retries=0))
+            self.mount(scheme, Adapter(pool_maxsize=16, max_retries=0))
         self.calls: Counter[str] = Counter()
         self.skew: timedelta | None = None
         self.grant: Grant | None = None
@@ -274,31 +274,37 @@ class _Reply(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Reader(sock))
 
 
-class _Plain(HTTPConnection):
+class Plain(HTTPConnection):
     response_class = _Reply
 
 
-class _Tls(HTTPSConnection):
+class Tls(HTTPSConnection):
     response_class = _Reply
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
+    ConnectionCls = Plain
 
 
 class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Tls
+    ConnectionCls = Tls
 
 
 _POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 
-class _Adapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
+    """Sends through connections that keep the total deadline; `pools` has them connect in a way of their own."""
+
+    def __init__(self, *, pools: Mapping[str, type[urllib3.HTTPConnectionPool]] = _POOLS, **kwargs: Any) -> None:
+        self._pools = dict(pools)  # before the base class builds its pools
+        super().__init__(**kwargs)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = self._pools
         return manager

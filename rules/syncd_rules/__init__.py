@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from syncd_rules.cases import Case, cases_from_json, tried
 from syncd_rules.dump import dump
+from syncd_rules.effects import EFFECTS, effect_names
 from syncd_rules.events import Event
 from syncd_rules.explain import explain
 from syncd_rules.facts import facts_of
@@ -23,6 +24,7 @@ from syncd_rules.state import State, evaluate
 from syncd_rules.versions import misfits
 
 __all__ = [
+    "EFFECTS",
     "ISSUED",
     "Case",
     "Comparison",
@@ -46,6 +48,7 @@ __all__ = [
     "company_of",
     "compare",
     "dump",
+    "effect_names",
     "evaluate",
     "events_from_json",
     "explain",

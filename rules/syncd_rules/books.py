@@ -333,6 +333,7 @@ class Books:
 def _effect_of(move: Move) -> Effect:
     it, name = move.it, f"trigger.reward_{_TOLD[move.step]}"
     data = {"to": it.to, "rule": it.rule, "reward": move.prize.id, "subject": it.subject, "kind": move.prize.kind}
+    data["key"] = it.key  # by which the reward is approved and handed out
     data["amount"] = amount_text(move.prize, move.amount, move.currency)
     data |= {n: value for n, value in (("currency", move.currency), ("product", move.prize.product)) if value}
     return Effect(key=f"{name}/{it.key}/{move.generation}/{move.step}", name=name, at=move.at, data=data)

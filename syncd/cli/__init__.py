@@ -24,6 +24,7 @@ SECTIONS = {  # each command is `command` in the module of its name
         "rules",
         "connectors",
         "webhooks",
+        "receivers",
         "queue",
         "tokens",
         "secrets",

@@ -18,10 +18,12 @@ from syncd.redaction import redact
 from syncd.store import referrals, sources, work
 from syncd.store.work import Duty, Letter
 
+_PARTIES = {"push": "connector", "fact": "connector", "poke": "connector", "tell": "receiver"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """A letter's facts, and what is in it: the fields that a push would send now, or what we were told."""
+    """A letter's facts, and what is in it: the fields that a push would send now, or what was told or is to be."""
 
     facts: Mapping[str, Cell]
     fields: Mapping[str, str]
@@ -71,9 +73,9 @@ def read(tx: Transaction, app: App, name: str) -> Content | None:
     known: dict[str, Cell] = {
         "name": letter.name,
         "kind": letter.kind,
-        "connector" if letter.kind in {"push", "fact", "poke"} else "sender": letter.party or None,
+        _PARTIES.get(letter.kind, "sender"): letter.party or None,
         "lead": letter.lead,
-        "campaign": letter.payload.get("campaign"),
+        "campaign": letter.payload.get("data", letter.payload).get("campaign"),
         "standing": referral.standing if referral else None,
         "attempts": letter.attempt,
         "waits_since": letter.created_at,
@@ -123,6 +125,9 @@ def _told(tx: Transaction, letter: Letter) -> Iterator[str]:
         yield from str(payload["raw"]).splitlines()
     elif "refs" in payload:
         yield f"{letter.party} hints at a change of {', '.join(_record(ref) for ref in pokes.refs(payload))}"
+    elif letter.kind == "tell":
+        yield f"{letter.party} is to be told of {payload['type']}, which came about {payload['timestamp']}"
+        yield from (f"  {name}: {value}" for name, value in payload["data"].items())
     elif "happening" in payload:
         it = happenings.read(payload["happening"])
         yield f"{it.email or it.participant or it.referral}: {it.type}"

@@ -43,8 +43,11 @@ def announce(config: Config, text: str) -> None:
 
 def secrets(config: Config) -> Iterator[str]:
     """Find every secret of a configuration, so that none is ever written."""
-    for section in filter(None, (config.secrets, *config.connectors, *config.senders)):
+    for section in filter(None, (config.secrets, *config.connectors, *config.senders, *config.receivers)):
         yield from _secrets(section)
+    for receiver in config.receivers:
+        yield receiver.url  # whole: where an address is secret, it is so by its path or its query
+        yield receiver.url.partition("?")[2]
     if password := make_url(config.database).password:
         yield str(password)
 

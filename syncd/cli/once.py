@@ -15,6 +15,7 @@ from syncd.flow.decide import decide
 from syncd.flow.deliver import deliver
 from syncd.flow.heed import heed
 from syncd.flow.opening import try_anew
+from syncd.flow.tell import tell
 from syncd.flow.tidy import tidy
 from syncd.store import sources
 from syncd.store.engine import read
@@ -35,9 +36,12 @@ def once(app: App) -> int:
             done["lead"] += deliver(app, name)
             done["fact"] += collect(app, name) + heed(app, name)
         done["message"] += decide(app)
+        for name in app.messengers:
+            done["effect"] += tell(app, name)
         if done.total() == before:
             break
-    words = (("pushed", "lead"), ("read", "fact"), ("decided", "message"))
+    words = [("pushed", "lead"), ("read", "fact"), ("decided", "message")]
+    words += [("told", "effect")] if app.messengers else []
     click.echo(", ".join(f"{verb} {counted(done[noun], noun)}" for verb, noun in words))
     with read(app.database) as tx:
         found = [source for source in sources.everyone(tx) if source.name in app.connections]

@@ -37,8 +37,9 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | tuple[str, .
 def command() -> None:
     """Look at what waits and at what could not be done, try it again or give it up.
 
-    A letter is one thing to do: o12 is owed to a CRM, i12 was told by a CRM or a sender. One that waits is tried again
-    by itself. A dead one was refused, or failed for days; it is kept until somebody retries or discards it.
+    A letter is one thing to do: o12 is owed to a CRM or a receiver, i12 was told by a CRM or a sender. One that waits
+    is tried again by itself. A dead one was refused, or failed for days; it is kept until somebody retries or discards
+    it.
 
     \b
     Example:
@@ -47,7 +48,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--connector", metavar="NAME", help="Of this connector or sender only.")
+@click.option("--connector", metavar="NAME", help="Of this connector, sender or receiver only.")
 @click.option("--error", metavar="TEXT", help="Whose error has this text in it.")
 @click.option("--dead/--waiting", default=None, help="Only what is dead, or only what waits.")
 @click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True, help="How many at the most.")
@@ -79,7 +80,7 @@ def list_(
 def show(ctx: click.Context, name: str, form: str) -> None:
     """Show one letter: whose it is, how it fared, and what is in it.
 
-    Of a lead, the fields are shown as they would be sent now; of what we were told, the sentence or the text.
+    Of a lead, the fields are shown as they would be sent now; of what was told, or is to be, the sentence or the text.
 
     \b
     Example:
@@ -102,7 +103,7 @@ def show(ctx: click.Context, name: str, form: str) -> None:
 
 @command.command("retry", short_help="Try dead letters again.")
 @click.argument("names", nargs=-1, callback=_names)
-@click.option("--connector", metavar="NAME", help="Instead of names: all of this connector or sender.")
+@click.option("--connector", metavar="NAME", help="Instead of names: all of this connector, sender or receiver.")
 @click.option("--error", metavar="TEXT", help="With --connector: whose error has this text in it.")
 @click.option(
     "--since",

@@ -26,6 +26,7 @@ _WORDS = {
     "joined": "joined as an advocate",
     "pushed_advocate": "pushed to {connector} as an advocate",
     "push_failed": "could not be pushed to {connector}: {error}",
+    "tell_failed": "{connector} could not be told of it: {error}",
     "merged": "record {old} was merged into {new} in {connector}",
     "deleted": "deal {deal} was deleted in {connector}",
     "invisible": "deal {deal} cannot be seen any more in {connector}",

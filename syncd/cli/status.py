@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from syncd.cli.output import Row
-    from syncd.web.models import ConnectorGiven
+    from syncd.web.models import ConnectorGiven, ReceiverGiven
 
 COLUMNS = ("connector", "state", "account", "queue", "dead", "read", "held_until", "error")
 
@@ -22,10 +22,10 @@ COLUMNS = ("connector", "state", "account", "queue", "dead", "read", "held_until
 @facts_format_option
 @click.pass_context
 def command(ctx: click.Context, form: str) -> None:
-    """Show each connector's health and queue, the referrals by standing, and whether the ledger balances.
+    """Show each connector's health and queue, receivers, the referrals by standing, and whether the ledger balances.
 
-    Exits with 1 when a connector is failing or misconfigured and not paused, when the ledger does not balance, or
-    when the last audit found books that differ from the facts.
+    Exits with 1 when a connector is failing or misconfigured and not paused, when a receiver is failing or gone, when
+    the ledger does not balance, or when the last audit found books that differ from the facts.
 
     \b
     Examples:
@@ -48,6 +48,8 @@ def command(ctx: click.Context, form: str) -> None:
                 click.echo(_told(connector))
             if connector.quotas and connector.type:
                 click.echo(f"connector {connector.name}: {'; '.join(quota.text for quota in connector.quotas)}")
+        for receiver in found.receivers:
+            click.echo(f"receiver {receiver.name}: {_receiver(receiver, now)}")
         dead = [sender for sender in found.senders if sender.inbox.dead]
         for sender in dead:
             click.echo(f"sender {sender.name}: {counted(sender.inbox.dead, 'message')} could not be used")
@@ -59,12 +61,24 @@ def command(ctx: click.Context, form: str) -> None:
             click.echo(f"audit: {found.ledger.differing} advocates' books differ from the facts; see the log")
     awake = [connector for connector in found.connectors if connector.type and not connector.paused_at]
     sick = any(connector.state in {"failing", "misconfigured"} for connector in awake)
+    sick |= any(receiver.state in {"failing", "gone"} for receiver in found.receivers if receiver.host)
     ctx.exit(FAILED if sick or found.ledger.differing or not found.ledger.balanced else OK)
 
 
 def _told(paused: ConnectorGiven) -> str:
     end = shown(paused.paused_until) if paused.paused_until else f"this: syncd connectors resume {paused.name}"
     return f"connector {paused.name}: paused since {shown(paused.paused_at)} by {shown(paused.paused_by)}, until {end}"
+
+
+def _receiver(receiver: ReceiverGiven, now: datetime) -> str:
+    """Say in one line how a receiver fares."""
+    parts = [receiver.state if receiver.host else "removed"]
+    parts += [f"told {ago(now - receiver.told_at)} ago"] if receiver.told_at else []
+    parts += [f"{receiver.outbox.open} waiting", f"{receiver.outbox.dead} dead"]
+    if receiver.held_until and receiver.held_until > now:
+        parts.append(f"rests until {shown(receiver.held_until)}")
+    parts += [receiver.error] if receiver.error else []
+    return ", ".join(parts)
 
 
 def _row(connector: ConnectorGiven, now: datetime) -> Row:

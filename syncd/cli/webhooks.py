@@ -181,8 +181,8 @@ def _post(url: str, sender: Sender, body: bytes) -> str:
 
     import requests
 
+    from syncd import signing
     from syncd.flow.opening import now
-    from syncd.web import signing
 
     id = f"msg_{secrets.token_hex(12)}"
     headers = signing.sign(sender.keys[0], id, now(), body) | {"Content-Type": "application/json"}

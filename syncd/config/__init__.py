@@ -7,6 +7,7 @@ from syncd.config.load import load
 from syncd.config.model import Campaign, Config, LogSettings, Sender, ServerSettings
 from syncd.config.places import find
 from syncd.config.problems import ConfigError, Problem, Unavailable, format_problem
+from syncd.config.receivers import Receiver
 
 __all__ = [
     "Campaign",
@@ -14,6 +15,7 @@ __all__ = [
     "ConfigError",
     "LogSettings",
     "Problem",
+    "Receiver",
     "Sender",
     "ServerSettings",
     "Unavailable",

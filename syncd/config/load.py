@@ -17,6 +17,7 @@ from syncd.config.source import Mark, Report
 from syncd.config.tree import Node, read_documents, read_text
 from syncd.contract import Connector, ConnectorSettings, UsesOAuth
 from syncd.vault import is_key
+from syncd_rules import effect_names
 
 ConnectorTypes = Callable[[str], type[Connector]]
 
@@ -43,13 +44,17 @@ def load(path: Path, *, env: Mapping[str, str], connector_types: ConnectorTypes)
     report = Report()
     folder = path.parent
     root = _expanded(path, env, report)
+    receivers = _receivers(root)
+    _mask_urls(receivers)
     document = typed(Document, root, report)
     connectors = [_connector(node, connector_types, report) for node in _items(root, "connectors")]
     _check_password(root, report)
     _check_keys(root, connectors, report)
-    _check_names(root, connectors, report)
+    _check_names([placed.node for placed in connectors], [*_items(root, "senders"), *receivers], report)
     entries = [_entry(node, connectors, report) for node in _items(root, "campaigns")]
+    before = report.errors
     campaigns = read_campaigns(entries, folder, report)
+    _check_effects(receivers, campaigns, report, complete=report.errors == before)
     for placed in connectors:
         _check_use(placed, campaigns, report)
     errors, warnings = report.all("error"), report.all("warning")
@@ -64,6 +69,7 @@ def load(path: Path, *, env: Mapping[str, str], connector_types: ConnectorTypes)
         connectors=tuple(placed.settings for placed in connectors if placed.settings),
         campaigns=MappingProxyType(dict(campaigns.by_id)),
         senders=document.senders,
+        receivers=document.notify.webhooks,
         privacy=document.privacy,
         log=document.log,
         warnings=warnings,
@@ -120,19 +126,28 @@ def _entry(node: Node, connectors: Sequence[_Placed], report: Report) -> Entry:
 # --- checks across sections ------------------------------------------------------------------------------------------
 
 
-def _check_names(root: Node, connectors: Sequence[_Placed], report: Report) -> None:
-    """Connectors and senders share one namespace, since /webhooks/<name> means either."""
-    nodes = [placed.node for placed in connectors] + list(_items(root, "senders"))
+def _check_names(connectors: Sequence[Node], others: Sequence[Node], report: Report) -> None:
+    """All share one namespace: /webhooks/<name> means a connector or a sender, a letter's party any of them."""
     first: dict[str, Mark] = {}
-    for node in nodes:
+    for node in (*connectors, *others):
         if (name_node := node.child("name")) and (name := _text(name_node)):
             if name in first:
-                hint = f"line {first[name].line} has it; connectors and senders share their names"
+                hint = f"line {first[name].line} has it; connectors, senders and receivers share their names"
                 report.error(name_node.mark, "this name is taken", hint)
             first.setdefault(name, name_node.mark)
-    for placed in connectors:
-        if (old := placed.node.child("renamed_from")) and _text(old) in first:
+    for node in connectors:
+        if (old := node.child("renamed_from")) and _text(old) in first:
             report.error(old.mark, "renamed_from names a connector that is still there", "name the one that is gone")
+
+
+def _check_effects(receivers: Sequence[Node], campaigns: Campaigns, report: Report, *, complete: bool) -> None:
+    """Whoever waits for an effect that no program has would wait for ever; messages are named by the programs."""
+    known = effect_names(program for campaign in campaigns.by_id.values() for program in campaign.programs)
+    for node in (node for receiver in receivers for node in _items(receiver, "effects")):
+        name = _text(node)
+        if name and name not in known and (complete or not name.startswith("email.")):
+            shown = f"there is no effect '{name}'" if node.raw == name else "what this refers to is no effect"
+            report.error(node.mark, shown, nearest(name, known))
 
 
 def _check_fields(node: Node, report: Report) -> None:
@@ -209,6 +224,18 @@ def _mask_all(node: Node) -> None:
     for key, child in node.value.items() if isinstance(node.value, dict) else ():
         if key not in {"name", "type"}:
             child.mark.source.mask(child)
+
+
+def _receivers(root: Node) -> Sequence[Node]:
+    notify = root.child("notify")
+    return _items(notify, "webhooks") if notify else ()
+
+
+def _mask_urls(receivers: Sequence[Node]) -> None:
+    """Hide the URLs of receivers: a query may hold a key, and many a service gives addresses that are secret whole."""
+    for receiver in receivers:
+        if url := receiver.child("url"):
+            url.mark.source.mask(url)
 
 
 def _items(node: Node, key: str) -> Sequence[Node]:

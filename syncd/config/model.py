@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +12,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from syncd.config.problems import Problem
+from syncd.config.receivers import NotifySettings, Receiver, SigningSecret
 from syncd.contract import ConnectorSettings, Section
+from syncd.signing import signing_key
 from syncd_rules import Program
 
-LATER = frozenset({"notify", "retention"})
+LATER = frozenset({"retention"})
 """Keys that the documentation may lead an admin to expect, and that this version does not have."""
-
-_KEY_BYTES = range(24, 65)  # what Standard Webhooks allows: https://www.standardwebhooks.com
 
 
 def _address(listen: str) -> tuple[str, int]:
@@ -73,26 +71,6 @@ def _database(value: str) -> str:
     raise ValueError("write sqlite:///syncd.db (a file) or postgresql://user:password@host/name")
 
 
-def signing_key(secret: str) -> bytes:
-    """Give the bytes that sign: `whsec_` and base64, or the text itself. A ValueError never quotes it."""
-    if secret.startswith("whpk_"):
-        raise ValueError("this is a public key (whpk_); only shared secrets (whsec_) are taken")
-    key = secret.encode()
-    if secret.startswith("whsec_"):
-        try:
-            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            raise ValueError("what follows whsec_ is not base64") from None
-    if len(key) not in _KEY_BYTES:
-        raise ValueError(f"a secret has {_KEY_BYTES.start} to {_KEY_BYTES.stop - 1} bytes, this one has {len(key)}")
-    return key
-
-
-def _sender_secret(value: SecretStr) -> SecretStr:
-    signing_key(value.get_secret_value())
-    return value
-
-
 class ServerSettings(Section):
     """The daemon's own web server."""
 
@@ -142,8 +120,8 @@ class Sender(Section):
     """An inbound webhook that is not a CRM's own: signed by Standard Webhooks, taken at its word."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    """Unique among senders and connectors: the last part of the address /webhooks/<name>."""
-    secrets: Annotated[tuple[Annotated[SecretStr, AfterValidator(_sender_secret)], ...], Field(min_length=1)]
+    """Unique among senders, connectors and receivers: the last part of the address /webhooks/<name>."""
+    secrets: Annotated[tuple[SigningSecret, ...], Field(min_length=1)]
     """Shared secrets, whsec_... or plain text of 24 to 64 bytes; with several, any one verifies, so they can rotate."""
 
     @property
@@ -176,6 +154,8 @@ class Document(Section):
     """Campaign files, and where their leads go."""
     senders: tuple[Sender, ...] = ()
     """Inbound webhooks that are not a CRM's own."""
+    notify: NotifySettings = NotifySettings()
+    """Who is told what happens, by webhook."""
     privacy: PrivacySettings = PrivacySettings()
     """What is kept of people who asked to be forgotten."""
     log: LogSettings = LogSettings()
@@ -203,6 +183,7 @@ class Config:
     connectors: tuple[ConnectorSettings, ...]
     campaigns: Mapping[str, Campaign]  # by id
     senders: tuple[Sender, ...]
+    receivers: tuple[Receiver, ...]
     privacy: PrivacySettings
     log: LogSettings
     warnings: tuple[Problem, ...] = ()

@@ -1,7 +1,7 @@
 """The embedded engine: one process, its own threads, the database as the only truth.
 
-It only says when to look. A connector has threads and a schedule of its own, so that a CRM that hangs delays nobody
-else; a nudge is a hint, and a lost one costs an interval, never the work.
+It only says when to look. A connector or a receiver has threads and a schedule of its own, so that one that hangs
+delays nobody else; a nudge is a hint, and a lost one costs an interval, never the work.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from syncd.flow.deliver import deliver
 from syncd.flow.heed import heed
 from syncd.flow.opening import try_anew
 from syncd.flow.subscribe import Subscriber, begin
+from syncd.flow.tell import tell
 from syncd.flow.tidy import tidy
 
 log = logging.getLogger("syncd")
@@ -90,6 +91,8 @@ class Embedded:
                 Loop(f"heed {name}", partial(heed, app, name)),
                 Loop(f"subscribe to {name}", Subscriber(app, name).subscribe),
             ]
+        for name in app.messengers:
+            self._loops[name] = [Loop(f"tell {name}", partial(tell, app, name))]
         # Two instances: while one works, the other only leaves word in the loop that it is wanted again.
         defaults = {"coalesce": True, "max_instances": 2, "misfire_grace_time": None}
         self._scheduler = _Scheduler(job_defaults=defaults, timezone=UTC)
@@ -111,7 +114,7 @@ class Embedded:
             self.nudge(name)
 
     def nudge(self, name: str) -> None:
-        """Look for work of this connector, or for "decide", now rather than at the next tick."""
+        """Look for work of this connector or receiver, or for "decide", now rather than at the next tick."""
         for loop in self._loops.get(name, ()):
             if loop.wanted.is_set() or self._app.stopping.is_set():
                 continue

@@ -18,6 +18,7 @@ from syncd.contract import Connector, ConnectorError, ConnectorSettings, Meters,
 from syncd.flow.shelf import Shelf
 from syncd.governor import Governor
 from syncd.http import Gate, Session
+from syncd.notify import Messenger
 from syncd_rules import normalise_email
 
 log = logging.getLogger("syncd")
@@ -68,9 +69,10 @@ class App:
     database: Engine
     clock: Callable[[], datetime]
     connections: Mapping[str, Connection]
+    messengers: Mapping[str, Messenger] = field(default_factory=dict)  # to the receivers
     pepper: bytes = field(repr=False)  # keys the hash by which people are recognised
     shelf: Shelf = field(default_factory=Shelf, repr=False)
-    nudge: Callable[[str], None] = lambda _: None  # "there may be work": a connector's name, or "decide"; the engine's
+    nudge: Callable[[str], None] = lambda _: None  # "there may be work": a party's name, or "decide"; the engine's
     stopping: threading.Event = field(default_factory=threading.Event)  # set: take up no new work
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
+from syncd.flow.announce import announce
 from syncd.flow.app import App
 from syncd.flow.shelf import Opened
 from syncd.flow.written import Pen, Scope, read_written
@@ -119,7 +120,15 @@ def book(
         return Result()
     opened = _open(tx, app, scope, version, now)
     _read_on(tx, app, scope, opened, now)
-    pen = Pen(tx=tx, scope=scope, written=opened.written, as_of=opened.as_of, cause=cause, now=now)
+    pen = Pen(
+        tx=tx,
+        scope=scope,
+        written=opened.written,
+        as_of=opened.as_of,
+        cause=cause,
+        now=now,
+        announce=lambda effect: announce(tx, app, campaign, effect, now),
+    )
     news = opened.news(scope.advocate)
     if elsewhere := pen.posted_elsewhere(news):
         opened.written.learn(elsewhere)

@@ -120,17 +120,23 @@ def _hold(error: ConnectorError, failures: int, now: datetime) -> tuple[sources.
         case Misconfigured():
             return "misconfigured", now + HEAL
         case Transient(retry_after=float() | int() as seconds):
-            return "failing", now + max(_least(seconds), FIRST_HOLD if failures else timedelta())
+            return "failing", now + max(bounded(seconds), FIRST_HOLD if failures else timedelta())
         case _:
-            return "failing", now + min(FIRST_HOLD * 2 ** min(failures, 10), LONGEST_HOLD)
+            return "failing", now + rest(failures)
 
 
 def _moment(error: Throttled) -> timedelta:
     """How long a connector rests after too many calls in a moment."""
-    return FIRST_HOLD if error.retry_after is None else _least(error.retry_after)
+    return FIRST_HOLD if error.retry_after is None else bounded(error.retry_after)
 
 
-def _least(seconds: float) -> timedelta:
+def rest(failures: int) -> timedelta:
+    """How long whoever failed as a whole is left alone, after so many failures before: 5 s, doubling, ten minutes."""
+    return min(FIRST_HOLD * (1 << min(failures, 10)), LONGEST_HOLD)
+
+
+def bounded(seconds: float) -> timedelta:
+    """Take the wait that somebody asks for, an hour at the most."""
     return timedelta(seconds=min(max(seconds, 0), 3600))
 
 

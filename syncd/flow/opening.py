@@ -14,6 +14,7 @@ from syncd.config import Config
 from syncd.contract import ConnectorSettings, Misconfigured
 from syncd.flow.app import App, Connection
 from syncd.http import Session
+from syncd.notify import Messenger
 from syncd.store import access, migrate, sources
 from syncd.store.engine import UnusableDatabase, connect, retrying, write
 from syncd.vault import Vault
@@ -34,6 +35,7 @@ def open_app(config: Config, clock: Callable[[], datetime] = now) -> App:
     connections = {
         settings.name: Connection(settings=settings, session=Session(now=clock)) for settings in config.connectors
     }
+    messengers = {receiver.name: Messenger(receiver, now=clock) for receiver in config.receivers}
     # Kept in the database, not in a file: who has the one has the other, and without it nobody would be recognised.
     pepper = retrying(database, lambda tx: access.remember_setting(tx, "pepper", secrets.token_hex(32)))
 
@@ -46,7 +48,14 @@ def open_app(config: Config, clock: Callable[[], datetime] = now) -> App:
     retrying(database, keep_sources)
     for connection in connections.values():
         equip(config, database, connection.settings, connection.session, clock)
-    return App(config=config, database=database, clock=clock, connections=connections, pepper=bytes.fromhex(pepper))
+    return App(
+        config=config,
+        database=database,
+        clock=clock,
+        connections=connections,
+        messengers=messengers,
+        pepper=bytes.fromhex(pepper),
+    )
 
 
 def equip(

@@ -5,7 +5,7 @@ Only what differs from what the database holds is written; what it holds is reme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from syncd.store.books import Booked
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral, Standing
 from syncd.store.tables import EPOCH
-from syncd_rules import News, Reached, ReferralState, Reward, Txn, reconcile
+from syncd_rules import Effect, News, Reached, ReferralState, Reward, Txn, reconcile
 
 CHUNK = 10_000  # ids in one question to the database
 
@@ -84,6 +84,7 @@ class Pen:
     as_of: datetime  # the books' own time
     cause: str
     now: datetime
+    announce: Callable[[Effect], None]  # to those who want to know of effects
 
     def posted_elsewhere(self, news: News) -> list[tuple[str, Txn]]:
         """Give what was posted of these rewards in other books: a friend may turn out to be another advocate's."""
@@ -177,7 +178,8 @@ class Pen:
                 payload = {"name": effect.name, **effect.data}
                 named = effect.data.get("advocate") or effect.data.get("participant") or ""
                 whose = self.scope.advocate or str(named)
-                work.owe_effect(self.tx, self.scope.campaign, effect.key, whose, payload, self.now)
+                if work.owe_effect(self.tx, self.scope.campaign, effect.key, whose, payload, self.now):
+                    self.announce(effect)
 
     def _note_reward(self, to: str, reward: Reward | Booked, status: str, *, before: str | None) -> None:
         self._note(

@@ -9,7 +9,7 @@ from typing import Any
 
 from syncd.http import Session
 from syncd.sandbox.place import SENDER
-from syncd.web.signing import sign
+from syncd.signing import sign
 
 PAGE = 500
 

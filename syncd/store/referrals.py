@@ -104,7 +104,9 @@ def elsewhere(tx: Connection, ids: Iterable[str], campaigns: Iterable[str]) -> s
 
 def not_owed(tx: Connection, campaign: str, connector: str, *, limit: int) -> list[str]:
     """List referrals of a campaign that were never owed to a connector; refused ones are no leads."""
-    owed = select(outbox.c.id).where(outbox.c.connector == connector, outbox.c.lead == referral.c.id)
+    # A receiver may have had the connector's name before it.
+    mine = and_(outbox.c.connector == connector, outbox.c.kind == "push")
+    owed = select(outbox.c.id).where(mine, outbox.c.lead == referral.c.id)
     wanted = and_(referral.c.campaign == campaign, referral.c.standing != "rejected", ~owed.exists())
     return list(tx.scalars(select(referral.c.id).where(wanted).order_by(referral.c.id).limit(limit)))
 

@@ -200,9 +200,9 @@ outbox = Table(  # what we owe
     "outbox",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("key", String(1600), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),  # push | effect
-    Column("connector", String(40)),
+    Column("key", String(1700), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # push | effect | tell
+    Column("connector", String(40)),  # the receiver, where it is to be told
     Column("lead", String(40)),
     Column("campaign", String(64)),  # of an effect
     Column("payload", JSON, nullable=False, default=dict),
@@ -247,6 +247,18 @@ source = Table(  # a configured connector as something to poll
     Column("subscribe_at", Instant),  # when to see to the CRM's webhooks; NULL = there is nothing to see to
     Column("subscribed_until", Instant),  # when they end by themselves, where they do
     Column("subscribed_url", Text),  # to which they go; its secret part is left out
+)
+
+receiver = Table(  # how those who are told what happens fare
+    "receiver",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("state", String(16), nullable=False),  # healthy | failing | gone
+    Column("held_until", Instant),  # nothing is posted before
+    Column("failures", Integer, nullable=False, server_default="0"),  # since it was last well
+    Column("error", Text),
+    Column("ill_since", Instant),
+    Column("told_at", Instant),  # when it last took a message
 )
 
 credential = Table(  # what OAuth gave a connector; every token is encrypted

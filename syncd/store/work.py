@@ -142,6 +142,21 @@ def owe_effect(tx: Connection, campaign: str, key: str, lead: str, payload: Mapp
     return insert_new(tx, outbox, key=f"effect:{key}", kind="effect", due_at=None, **values)
 
 
+def owe_message(
+    tx: Connection, *, receiver: str, effect: str, lead: str | None, message: Mapping[str, Any], now: datetime
+) -> bool:
+    """Owe a receiver the message about an effect, once."""
+    key = f"tell:{receiver}:{effect}"
+    return owe(tx, key=key, kind="tell", connector=receiver, lead=lead, payload=message, due_at=now, now=now)
+
+
+def bury(tx: Connection, table: Table, where: ColumnElement[bool], error: str) -> int:
+    """Make dead letters of open rows, with the reason; whoever works on one of them now finds the lease lost."""
+    open_ = and_(where, table.c.due_at.is_not(None))
+    dead: dict[str, Any] = {"due_at": None, "dead": True, "error": error, "lease": table.c.lease + 1}
+    return tx.execute(update(table).where(open_).values(**dead)).rowcount
+
+
 def effects_of(tx: Connection, campaign: str, leads: Sequence[str] | None) -> set[str]:
     """List the keys of the effects that these books, or all of a campaign, have had so far."""
     mine = and_(outbox.c.campaign == campaign, outbox.c.kind == "effect")
@@ -270,16 +285,16 @@ def discard(tx: Connection, letter: Letter, reason: str) -> bool:
     return tx.execute(update(table).where(dead).values(dead=False, payload={}, error=reason)).rowcount == 1
 
 
-def forget(tx: Connection, *, before: datetime, limit: int, kind: str | None = None) -> int:
-    """Delete up to `limit` rows of the inbox that came before a time and are closed; dead letters stay.
+def forget(tx: Connection, table: Table = inbox, *, before: datetime, limit: int, kind: str | None = None) -> int:
+    """Delete up to `limit` rows that were made before a time and are closed; dead letters stay.
 
     With `kind`, only rows of this one.
     """
-    old = and_(inbox.c.due_at.is_(None), inbox.c.dead.is_(False), inbox.c.created_at < before)
+    old = and_(table.c.due_at.is_(None), table.c.dead.is_(False), table.c.created_at < before)
     if kind is not None:
-        old = and_(old, inbox.c.kind == kind)
-    some = select(inbox.c.id).where(old).limit(limit)
-    return tx.execute(delete(inbox).where(old, inbox.c.id.in_(some))).rowcount
+        old = and_(old, table.c.kind == kind)
+    some = select(table.c.id).where(old).limit(limit)
+    return tx.execute(delete(table).where(old, table.c.id.in_(some))).rowcount
 
 
 def waiting(tx: Connection, table: Table, party: str) -> tuple[int, int]:

@@ -320,6 +320,21 @@ class SenderGiven(Given):
     answers: Mapping[str, int]
 
 
+class ReceiverGiven(Given):
+    """How a receiver fares: the messages that wait for it, and those that were given up.
+
+    One that is configured no longer has no host; what it was owed waits.
+    """
+
+    name: str
+    host: str | None
+    state: str  # new, healthy, failing, gone
+    error: str | None
+    held_until: datetime | None  # it is left alone until then
+    told_at: datetime | None  # when it last took a message
+    outbox: Queue
+
+
 class Ledger(Given):
     """Whether the amounts of every unit sum to nothing, as they must, and what the last audit of the books found."""
 
@@ -333,6 +348,7 @@ class StatusGiven(Given):
 
     connectors: Sequence[ConnectorGiven]
     senders: Sequence[SenderGiven]
+    receivers: Sequence[ReceiverGiven]
     referrals: Mapping[Standing, int]
     ledger: Ledger
 

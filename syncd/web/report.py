@@ -14,12 +14,12 @@ from syncd.flow import audit
 from syncd.flow.app import App
 from syncd.governor import is_short, left_of, ours, quota_text, turned
 from syncd.redaction import redact
-from syncd.store import books, quotas, referrals, sources, work
+from syncd.store import books, quotas, receivers, referrals, sources, work
 from syncd.store.engine import read
 from syncd.store.quotas import Usage
 from syncd.store.sources import Source
 from syncd.store.tables import inbox, outbox
-from syncd.web.models import ConnectorGiven, Ledger, Queue, QuotaGiven, SenderGiven, StatusGiven
+from syncd.web.models import ConnectorGiven, Ledger, Queue, QuotaGiven, ReceiverGiven, SenderGiven, StatusGiven
 
 
 class Tally:
@@ -59,6 +59,7 @@ def report(app: App, tally: Tally) -> StatusGiven:
                 SenderGiven(name=sender.name, inbox=_inbox(tx, sender.name), answers=tally.of(sender.name))
                 for sender in app.config.senders
             ],
+            receivers=_receivers(tx, app),
             referrals=referrals.count_by_standing(tx),  # type: ignore[arg-type]
             ledger=Ledger(
                 balanced=not any(sums.values()),
@@ -87,6 +88,29 @@ def _connector(tx: Transaction, app: App, source: Source) -> ConnectorGiven:
         inbox=_inbox(tx, source.name),
         quotas=[_quota(usage, percent, app.clock()) for usage in quotas.of(tx, source.name)],
     )
+
+
+def _receivers(tx: Transaction, app: App) -> list[ReceiverGiven]:
+    """Describe those that are configured, and those that were and are owed something still."""
+    configured = {receiver.name: receiver for receiver in app.config.receivers}
+    known = {each.name: each for each in receivers.everyone(tx)} | {
+        name: receivers.get(tx, name) for name in configured
+    }
+    found = []
+    for name, it in sorted(known.items()):
+        open_, dead = work.waiting(tx, outbox, name)
+        if name in configured or open_ or dead:
+            given = ReceiverGiven(
+                name=name,
+                host=configured[name].host if name in configured else None,
+                state=it.state,
+                error=it.error and redact(it.error),
+                held_until=it.held_until,
+                told_at=it.told_at,
+                outbox=Queue(open=open_, dead=dead),
+            )
+            found.append(given)
+    return found
 
 
 def _quota(usage: Usage, percent: int, now: datetime) -> QuotaGiven:

@@ -12,17 +12,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from syncd import signing
 from syncd.config import Sender
 from syncd.flow import happenings
 from syncd.flow.app import App
+from syncd.signing import BadSignature
 from syncd.store import access, work
 from syncd.store.engine import retrying
-from syncd.web import pokes, signing
+from syncd.web import pokes
 from syncd.web.incoming import json_bytes, single, understand
 from syncd.web.models import Delivery, DeliveryData, HappeningTaken
 from syncd.web.problems import Problem
 from syncd.web.report import Tally
-from syncd.web.signing import BadSignature
 from syncd.web.strict_json import BadJson, parse
 
 log = logging.getLogger("syncd")

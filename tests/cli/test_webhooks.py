@@ -20,11 +20,11 @@ from syncd import registry
 from syncd.cli import Options
 from syncd.cli.webhooks import command
 from syncd.config import load
-from syncd.config.model import signing_key
 from syncd.contract import Poke
 from syncd.contract.settings import PathSecret
 from syncd.flow import pokes
 from syncd.flow.opening import open_app
+from syncd.signing import signing_key
 from syncd.store import sources
 from syncd.store.engine import write
 from syncd.web.app import create_server

@@ -84,7 +84,7 @@ def test_a_number_or_a_choice_may_come_from_the_environment(spring: Any, connect
     assert (crm.owner, crm.push.kind, crm.push.advocates) == (7, "contact", False)
 
 
-@pytest.mark.parametrize("key", ["notify", "retention"])
+@pytest.mark.parametrize("key", ["retention"])
 def test_a_section_of_a_later_version_is_refused_as_such(folder: Any, key: str) -> None:
     (problem,) = folder.refuse(f"{key}: {{}}\n").problems
     assert problem.message == f"'{key}' is not available in this version yet"
@@ -175,7 +175,7 @@ def test_names_are_unique_over_connectors_and_senders(spring: Any, connector: Te
     sender = "senders:\n  - {name: crm, secrets: ['${SECRET}']}\n"
     error = spring.refuse(connector(entry=sender), {"SECRET": "s" * 24})
     assert told(error.problems) == [(8, 12, "this name is taken")]
-    assert error.problems[0].hint == "line 2 has it; connectors and senders share their names"
+    assert error.problems[0].hint == "line 2 has it; connectors, senders and receivers share their names"
 
 
 class TestDatabase:

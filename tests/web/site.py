@@ -17,10 +17,11 @@ import requests
 import uvicorn
 from sqlalchemy import Engine, select
 
+from syncd import signing
 from syncd.config.model import ServerSettings
 from syncd.store.engine import read
 from syncd.store.tables import inbox
-from syncd.web import signing, tokens
+from syncd.web import tokens
 from syncd.web.app import create_server
 from syncd.web.edge import Limits
 from tests.flow.world import World

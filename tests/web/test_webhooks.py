@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from syncd.config.model import signing_key
 from syncd.flow.decide import decide
-from syncd.web.signing import sign
+from syncd.signing import sign, signing_key
 from tests.web.site import OLD_SECRET, SECRET, Site, code
 
 

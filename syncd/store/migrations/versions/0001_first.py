@@ -181,7 +181,7 @@ def _create_tables() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("key", sa.String(length=1600), nullable=False),
+        sa.Column("key", sa.String(length=1700), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("connector", sa.String(length=40), nullable=True),
         sa.Column("lead", sa.String(length=40), nullable=True),
@@ -218,6 +218,17 @@ def _create_tables() -> None:
         sa.UniqueConstraint("identity", name=op.f("uq_participant_identity")),
     )
     op.create_index(op.f("ix_participant_merged_into"), "participant", ["merged_into"], unique=False)
+    op.create_table(
+        "receiver",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("ill_since", sa.BigInteger(), nullable=True),
+        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_receiver")),
+    )
     op.create_table(
         "record",
         sa.Column("connector", sa.String(length=40), nullable=False),

@@ -1,4 +1,4 @@
-"""Standard Webhooks: who sent a delivery, and that nobody changed it on the way.
+"""Standard Webhooks, both ways: who sent a delivery, and that nobody changed it on the way.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -6,6 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 import re
@@ -17,6 +18,7 @@ LONGEST_HEADER = 8 * 1024  # of the signatures; more than any rotation of secret
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
+_KEY_BYTES = range(24, 65)  # what the specification allows
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
 # Schemes other than v1, such as v1a, may stand beside ours; they are read, not verified.
@@ -29,6 +31,21 @@ class BadSignature(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def signing_key(secret: str) -> bytes:
+    """Give the bytes that sign: `whsec_` and base64, or the text itself. A ValueError never quotes it."""
+    if secret.startswith("whpk_"):
+        raise ValueError("this is a public key (whpk_); only shared secrets (whsec_) are taken")
+    key = secret.encode()
+    if secret.startswith("whsec_"):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise ValueError("what follows whsec_ is not base64") from None
+    if len(key) not in _KEY_BYTES:
+        raise ValueError(f"a secret has {_KEY_BYTES.start} to {_KEY_BYTES.stop - 1} bytes, this one has {len(key)}")
+    return key
 
 
 def verify(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: datetime) -> str:
@@ -51,10 +68,14 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: 
     return id
 
 
-def sign(key: bytes, id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """Give the headers with which a sender proves that a delivery is its own."""
+def sign(key: bytes, id: str, at: datetime, body: bytes, *further: bytes) -> dict[str, str]:
+    """Give the headers with which a sender proves that a delivery is its own.
+
+    With further keys it carries a signature of each, so that either side can change keys without losing a delivery.
+    """
     seconds = str(int(at.astimezone(UTC).timestamp()))
-    return {ID: id, TIMESTAMP: seconds, SIGNATURE: f"v1,{_mac(key, id, seconds, body).decode()}"}
+    signatures = (f"v1,{_mac(each, id, seconds, body).decode()}" for each in (key, *further))
+    return {ID: id, TIMESTAMP: seconds, SIGNATURE: " ".join(signatures)}
 
 
 def _signatures(header: str) -> list[bytes]:
