@@ -71,7 +71,7 @@ def wait(failures: int, id: str) -> timedelta | None:
     """
     if failures > len(SCHEDULE):
         return None
-    share = int.from_bytes(id.encode()[-2:]) / 0xFFFF
+    share = int(id[-4:], 16) / 0xFFFF
     return SCHEDULE[failures - 1] * (1 - JITTER * share)
 
 
