@@ -36,17 +36,18 @@ JITTER = 0.1  # of a wait: messages that failed together come back apart
 def tell(app: App, name: str) -> int:
     """Post what is due to one receiver; tell how many messages it took.
 
-    Where nothing concerns the message itself the receiver rests as a whole, longer each time, and what waits with it.
+    Where the trouble is not the message itself, and not the first in a row, the receiver rests as a whole, longer each
+    time, and with it all that waits.
     """
     taken = 0
     for _ in range(TURN):
         if not is_ready(app, name, app.clock()) or not (duties := _claim(app, name)):
             break
         for number, duty in enumerate(duties):
-            outcome = app.messengers[name].post(message_id(app, duty), duty.payload)
-            _settle(app, name, duty, outcome)
+            outcome = app.messengers[name].post(message_id(app, duty.key), duty.payload)
+            pause = _settle(app, name, duty, outcome)
             taken += outcome.next == "done"
-            if outcome.next in {"rest", "gone"} or app.stopping.is_set():
+            if pause or app.stopping.is_set():
                 _give_back(app, duties[number + 1 :])
                 break
     return taken
@@ -59,9 +60,9 @@ def is_ready(app: App, name: str, now: datetime) -> bool:
     return not app.stopping.is_set() and (held_until is None or held_until <= now)
 
 
-def message_id(app: App, duty: Duty) -> str:
-    """Give the id of a message: of the duty, not of the try, and nothing can be read from it."""
-    return f"msg_{app.opaque(duty.key)}"
+def message_id(app: App, key: str) -> str:
+    """Give the id of a message by its duty's key: the same at each try, and nothing can be read from it."""
+    return f"msg_{app.opaque(key)}"
 
 
 def wait(failures: int, id: str) -> timedelta | None:
@@ -75,16 +76,30 @@ def wait(failures: int, id: str) -> timedelta | None:
     return SCHEDULE[failures - 1] * (1 - JITTER * share)
 
 
+def pause_of(failures: int, outcome: Outcome) -> timedelta:
+    """How long a receiver rests after a call, where so many before it failed in a row.
+
+    One failure may be the network's; from the second on it is the receiver's.
+    """
+    if outcome.next in {"done", "again"}:
+        return timedelta()
+    if outcome.retry_after is not None:
+        return max(bounded(outcome.retry_after), FIRST_HOLD)
+    if outcome.next == "gone":
+        return rest(failures)
+    return rest(failures - 1) if failures else timedelta()
+
+
 def note_health(tx: Transaction, name: str, outcome: Outcome, now: datetime) -> receivers.Receiver:
     """Write down how a receiver fares after a call; give how it fared before."""
     before = receivers.get(tx, name)
+    pause = pause_of(before.failures, outcome)
     if outcome.next == "done":
         well = {"held_until": None, "failures": 0, "error": None, "ill_since": None, "told_at": now}
         receivers.mark(tx, name, "healthy", **well)
-    elif outcome.next in {"rest", "gone"}:
-        pause = rest(before.failures)
-        if outcome.retry_after is not None:
-            pause = max(bounded(outcome.retry_after), FIRST_HOLD)
+    elif outcome.next == "rest" and not pause:
+        receivers.mark(tx, name, before.state, failures=1, error=outcome.told)
+    elif outcome.next != "again":
         receivers.mark(
             tx,
             name,
@@ -103,8 +118,8 @@ def _claim(app: App, name: str) -> list[Duty]:
         return work.claim(tx, outbox, _of(name), limit=AT_ONCE, now=app.clock())
 
 
-def _settle(app: App, name: str, duty: Duty, outcome: Outcome) -> None:
-    """Write down how a message fared, and how its receiver does."""
+def _settle(app: App, name: str, duty: Duty, outcome: Outcome) -> timedelta:
+    """Write down how a message fared, and how its receiver does; give for how long it rests now."""
     now = app.clock()
 
     def once(tx: Transaction) -> tuple[receivers.Receiver, int]:
@@ -114,7 +129,10 @@ def _settle(app: App, name: str, duty: Duty, outcome: Outcome) -> None:
     before, dead = retrying(app.database, once)
     if dead:
         log.warning("receiver %s: %d dead letters more: %s", name, dead, outcome.told)
-    _log_change(name, before, outcome, now)
+    pause = pause_of(before.failures, outcome)
+    if outcome.next == "done" or pause:
+        _log_change(name, before, outcome, now)
+    return pause
 
 
 def _settle_one(tx: Transaction, app: App, duty: Duty, outcome: Outcome, now: datetime) -> int:
@@ -126,7 +144,7 @@ def _settle_one(tx: Transaction, app: App, duty: Duty, outcome: Outcome, now: da
         letters = work.bury(tx, outbox, _of(duty.party), outcome.told)
         _note_failure(tx, duty, outcome, now, letters=letters)
         return letters
-    pause = wait(duty.failures + 1, message_id(app, duty))
+    pause = wait(duty.failures + 1, message_id(app, duty.key))
     if pause is not None and outcome.retry_after is not None:
         pause = max(pause, bounded(outcome.retry_after))
     due_at = None if pause is None else now + pause

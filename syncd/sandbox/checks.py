@@ -47,7 +47,7 @@ def faults(tally: Tally, market: Market, status: Mapping[str, Any], *, settled: 
     found += tally.twice
     if not status["ledger"]["balanced"]:
         found.append("the ledger does not balance")
-    for party in (*status["connectors"], *status["senders"]):
+    for party in (*status["connectors"], *status["senders"], *status["receivers"]):
         dead = sum(party[box]["dead"] for box in ("outbox", "inbox") if box in party)
         found += [f"{dead} dead letters of {party['name']}"] if dead else []
     return found

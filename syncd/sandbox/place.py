@@ -13,7 +13,7 @@ from pathlib import Path
 from syncd.sandbox.team import Item as Item
 from syncd.sandbox.team import teams
 
-CONNECTOR, SENDER, CAMPAIGN = "hubspot", "shop", "sandbox"
+CONNECTOR, SENDER, AUDIENCE, CAMPAIGN = "hubspot", "shop", "audience", "sandbox"
 
 _YAML = """\
 # Written by `syncd sandbox`. The CRMs behind base_url end with it.
@@ -25,7 +25,12 @@ connectors:
   - {{files: [campaign.yaml], connectors: [{connectors}]}}
 senders:
   - {{name: {sender}, secrets: ["${{file:secrets/{sender}}}"]}}
-log: {{level: info, format: text}}
+{notify}log: {{level: info, format: text}}
+"""
+_NOTIFY = """\
+notify:
+  webhooks:
+    - {{name: {audience}, private: true, url: "{url}", secrets: ["${{file:secrets/{audience}}}"]}}
 """
 
 
@@ -57,8 +62,10 @@ def make(folder: Path, *, base_url: str, crm_token: str, port: int) -> Place:
     return furnish(folder, [Item(name=CONNECTOR, section=section, secret=crm_token)], port=port)
 
 
-def furnish(folder: Path, connectors: Sequence[Item], *, port: int) -> Place:
+def furnish(folder: Path, connectors: Sequence[Item], *, port: int, audience: tuple[str, bytes] | None = None) -> Place:
     """Write configuration, campaign and secrets into a folder, made if need be. Raises `Occupied`.
+
+    `audience` is the URL of the one receiver and the key by which it believes messages.
 
     With port 0 the daemon takes a free one, and nobody outside knows its address: CRMs tell it nothing by themselves.
     """
@@ -67,15 +74,19 @@ def furnish(folder: Path, connectors: Sequence[Item], *, port: int) -> Place:
         raise Occupied(f"{folder} is not empty; delete it, or name another folder")
     key = secrets.token_bytes(32)
     names, sections = ", ".join(it.name for it in connectors), "".join(it.section for it in connectors)
+    notify = _NOTIFY.format(audience=AUDIENCE, url=audience[0]) if audience else ""
     public = f', public_url: "http://127.0.0.1:{port}"' if port else ""
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in {
-        "syncd.yaml": _YAML.format(port=port, public=public, sections=sections, connectors=names, sender=SENDER),
+        "syncd.yaml": _YAML.format(
+            port=port, public=public, sections=sections, connectors=names, sender=SENDER, notify=notify
+        ),
         "campaign.yaml": resources.files("syncd.sandbox").joinpath("campaign.yaml").read_text(encoding="utf-8"),
         **{f"secrets/{it.name}": it.secret for it in connectors},
         **{f"secrets/{it.name}-{key}": text for it in connectors for key, text in it.more.items()},
         "secrets/key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         f"secrets/{SENDER}": "whsec_" + base64.b64encode(key).decode(),
+        **({f"secrets/{AUDIENCE}": "whsec_" + base64.b64encode(audience[1]).decode()} if audience else {}),
     }.items():
         path = folder / name
         path.touch(mode=0o600)

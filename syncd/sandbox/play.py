@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from syncd.flow.app import App
 from syncd.sandbox import checks
+from syncd.sandbox.audience import Audience, told
 from syncd.sandbox.chaos import Chaos
 from syncd.sandbox.client import Client
 from syncd.sandbox.courier import Courier
@@ -48,6 +50,8 @@ class Play:
     courier: Courier
     desk: Desk
     chaos: Chaos | None
+    audience: Audience
+    app: App  # the daemon's database, seen from beside it
     child: Daemon
     ending: threading.Event  # set: somebody wants it to end
     tally: Tally = field(default_factory=Tally)
@@ -62,6 +66,9 @@ class Play:
         self._settle(interrupted)
         status = self.client.get("/api/v1/status")
         wrong = checks.faults(self.tally, self.market, status, settled=not interrupted) + self.desk.world.wrong
+        mistold = self.audience.faults(self.app) + ([] if interrupted else self.audience.untold(self.app))
+        self.say(told(self.audience, mistold))
+        wrong += mistold
         for line in checks.summary(self.tally, self.market.teams, wrong, balanced=status["ledger"]["balanced"]):
             self.say(line)
         if missing and not interrupted:
@@ -104,7 +111,7 @@ class Play:
         while time.monotonic() < until and not (self.ending.is_set() and not interrupted):
             self.child.check()
             self._tell()
-            if not checks.unsettled(self.tally, self.market):
+            if not checks.unsettled(self.tally, self.market) and not self.audience.untold(self.app):
                 return
             time.sleep(LOOK)
 

@@ -24,6 +24,7 @@ from syncd.flow.app import App
 from syncd.flow.opening import open_app
 from syncd.sandbox import daemon, place, sales
 from syncd.sandbox.admin import Admin
+from syncd.sandbox.audience import Audience, listening
 from syncd.sandbox.chaos import Chaos
 from syncd.sandbox.client import Client, Refused
 from syncd.sandbox.clock import Clock
@@ -43,7 +44,12 @@ from syncd.web import tokens
 
 START = 60.0  # seconds that the daemon may take to listen
 INDEX_LAG = 2.0  # seconds by which a CRM's search is behind at the most
-LOSSES, DOUBLES, DISORDER, HELD = 0.05, 0.3, 0.1, 3.0  # of a CRM's own messages; the last one are seconds
+LOSSES, DOUBLES, DISORDER, HELD = (
+    0.05,
+    0.3,
+    0.1,
+    3.0,
+)  # of CRMs' own messages, and of answers to ours; the last one are seconds
 
 Scenario = Literal["quiet", "tour", "chaos"]
 """quiet: nothing odd; tour: also deals opened by hand and reopened, and a search that lags; chaos: troubles too."""
@@ -88,17 +94,26 @@ def main(
     lag = lag_between(0.0, 0.0 if scenario == "quiet" else INDEX_LAG)
     courier = Courier()
     accounts = [kind.setup(name, lag, courier) for name, kind in kinds.items()]
-    with _ending() as ending, _folder(keep) as folder, Sandbox(now=clock, seed=seed, accounts=accounts) as crms:
+    audience = Audience(rng=Random(f"{seed}:audience"), losses=0.0 if scenario == "quiet" else LOSSES)
+    with (
+        _ending() as ending,
+        _folder(keep) as folder,
+        listening(audience),
+        Sandbox(now=clock, seed=seed, accounts=accounts) as crms,
+    ):
         vendors = " and ".join(kind.vendor for kind in kinds.values())
         say(f"starting: {vendors} on http://127.0.0.1:{crms.port}, simulated, and the daemon beside")
         teams = {name: kind(crms, name) for name, kind in kinds.items()}
         try:
-            there = place.furnish(folder, [team.item(crms) for team in teams.values()], port=port or _free_port())
+            items, ear = [team.item(crms) for team in teams.values()], (audience.url, audience.key)
+            there = place.furnish(folder, items, port=port or _free_port(), audience=ear)
         except Occupied as error:
             say(f"not started: {error}")
             return 1
         with _installation(there) as app:
-            scenery = _Set(crms=crms, clock=clock, courier=courier, teams=teams, there=there, app=app)
+            scenery = _Set(
+                crms=crms, clock=clock, courier=courier, teams=teams, audience=audience, there=there, app=app
+            )
             return _run(wishes, scenery, ending, say)
 
 
@@ -110,6 +125,7 @@ class _Set:
     clock: Clock
     courier: Courier
     teams: Mapping[str, Team]
+    audience: Audience
     there: Place
     app: App
 
@@ -166,6 +182,8 @@ def _play(wishes: Wishes, it: _Set, token: str, child: Daemon, ending: threading
         courier=it.courier,
         desk=desk,
         chaos=chaos,
+        audience=it.audience,
+        app=it.app,
         child=child,
         ending=ending,
     )

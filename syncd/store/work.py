@@ -142,11 +142,16 @@ def owe_effect(tx: Connection, campaign: str, key: str, lead: str, payload: Mapp
     return insert_new(tx, outbox, key=f"effect:{key}", kind="effect", due_at=None, **values)
 
 
+def message_key(receiver: str, effect: str) -> str:
+    """Give the key of the duty to tell a receiver of an effect."""
+    return f"tell:{receiver}:{effect}"
+
+
 def owe_message(
     tx: Connection, *, receiver: str, effect: str, lead: str | None, message: Mapping[str, Any], now: datetime
 ) -> bool:
     """Owe a receiver the message about an effect, once."""
-    key = f"tell:{receiver}:{effect}"
+    key = message_key(receiver, effect)
     return owe(tx, key=key, kind="tell", connector=receiver, lead=lead, payload=message, due_at=now, now=now)
 
 

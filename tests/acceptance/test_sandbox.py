@@ -73,6 +73,7 @@ def test_it_qualifies_friends_by_poll_and_by_webhook_of_each_of_four_crms_and_by
         assert re.search(rf"{crm} +{captured[1]} leads, each once: yes; wins by .*webhook [1-9]", story), story
     assert "WRONG" not in story
     assert "ledger balanced: yes" in story
+    assert re.search(r"told +[1-9]\d+ effects, each once: yes", story), story
     assert "@example" not in story
 
 

@@ -60,6 +60,10 @@ def telling_world(
     return world, inboxes
 
 
+def done() -> Outcome:
+    return outcome_of(204, "hooks.example.com")
+
+
 def owed(world: World, name: str = "shop") -> list[Letter]:
     """List what waits for a receiver."""
     with read(world.app.database) as tx:

@@ -26,7 +26,7 @@ from syncd.store.engine import read, write
 from syncd.store.tables import outbox
 from syncd_rules import EFFECTS, Effect
 from tests.flow.booking import SHOP, beside, pay, qualify, refund, who
-from tests.flow.receiving import SILENT, Inbox, dead, effects, fares, owed, telling_world
+from tests.flow.receiving import SILENT, Inbox, dead, done, effects, fares, owed, telling_world
 from tests.flow.world import World
 
 Told = tuple[World, Inbox]
@@ -227,6 +227,16 @@ class TestOnce:
 
         assert (len(shop.got), len(set(shop.ids()))) == (3, 1)
 
+    def test_an_answer_that_is_lost_now_and_then_holds_up_its_own_message_alone(self, told: Told) -> None:
+        world, shop = told
+        join(world, 30)
+        shop.answers += [done(), SILENT, done(), done(), SILENT, done(), SILENT]
+        assert tell(world.app, "shop") == 27
+
+        assert (fares(world).state, len(owed(world))) == ("healthy", 3)
+        go_on(world, 1, seconds=5)
+        assert (len(set(shop.ids())), len(shop.got)) == (30, 33)
+
     def test_a_late_worker_closes_nothing_that_another_has_taken(self, told: Told) -> None:
         world, shop = told
         world.advocate()
@@ -377,7 +387,7 @@ class TestRest:
         shop.always = SILENT
         go_on(world, 3600, seconds=1)  # an hour
 
-        assert len(shop.got) <= 13
+        assert len(shop.got) <= 14
         assert len(owed(world)) == 40
         shop.always = None
         go_on(world, 2, minutes=10)
@@ -397,7 +407,7 @@ class TestRest:
     def test_what_was_taken_and_not_posted_has_lost_nothing(self, told: Told) -> None:
         world, shop = told
         join(world, 3)
-        shop.answers.append(SILENT)
+        shop.answer(503, retry_after=30)
         tell(world.app, "shop")
 
         assert sorted(letter.attempt for letter in owed(world)) == [0, 0, 1]
@@ -426,7 +436,7 @@ class TestRest:
 
         assert world.standing(id) == "pushed"
         assert len(inboxes["well"].got) == len(effects(world))
-        assert len(inboxes["sick"].got) == 1
+        assert len(inboxes["sick"].got) == 2
 
     def test_a_turn_is_bounded(self, told: Told) -> None:
         world, _ = told

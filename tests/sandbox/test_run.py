@@ -333,6 +333,7 @@ def status(*, balanced: bool = True, dead: int = 0) -> dict[str, Any]:
         "ledger": {"balanced": balanced},
         "connectors": [{"name": "hubspot", "outbox": queue, "inbox": {"open": 0, "dead": 0}}],
         "senders": [],
+        "receivers": [],
     }
 
 
