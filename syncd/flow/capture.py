@@ -89,6 +89,8 @@ def _once(
         return _again(tx, answer, fingerprint)
     friend = _participant(tx, app, invitation.friend, now)
     code = _code(tx, app, invitation, cause=cause, now=now)
+    # The code may be younger: made by another process meanwhile, or before the clock was set back.
+    now = max(now, code.created_at)
     captured = _refer(tx, app, code, friend, invitation.channel, cause=cause, now=now)
     if key:
         status = 201 if captured.created else 200
@@ -114,9 +116,9 @@ def _code(tx: Transaction, app: App, invitation: Invitation, *, cause: str, now:
         if invitation.advocate is None or invitation.campaign is None:
             raise Refusal("no_advocate", "name the advocate by a referral code, or by campaign and e-mail address")
         who = _advocate(tx, app, invitation.campaign, invitation.advocate, cause=cause, code=None, now=now)
-        first = people.codes_of(tx, invitation.campaign, who.id)[0]
-        return people.Code(code=first, campaign=invitation.campaign, advocate=who.id)
-    code = people.find_code(tx, invitation.code)
+        code = people.find_code(tx, people.codes_of(tx, invitation.campaign, who.id)[0])
+    else:
+        code = people.find_code(tx, invitation.code)
     if code is None or app.campaign(code.campaign) is None:
         raise Refusal("code_not_found", "no campaign knows this referral code")
     if invitation.campaign not in {None, code.campaign}:

@@ -43,6 +43,7 @@ class Code:
     code: str
     campaign: str
     advocate: str
+    created_at: datetime
 
 
 def fold(text: str) -> str:
@@ -223,7 +224,11 @@ def add_code(tx: Connection, text: str, campaign: str, who: str, now: datetime) 
 def find_code(tx: Connection, text: str) -> Code | None:
     """Look a referral code up."""
     row = tx.execute(select(code).where(code.c.folded == fold(text))).one_or_none()
-    return None if row is None else Code(code=row.code, campaign=row.campaign, advocate=row.advocate)
+    return (
+        None
+        if row is None
+        else Code(code=row.code, campaign=row.campaign, advocate=row.advocate, created_at=row.created_at)
+    )
 
 
 def codes_of(tx: Connection, campaign: str, who: str) -> list[str]:

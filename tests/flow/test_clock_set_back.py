@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from syncd.contract import Person
 from syncd.flow.audit import audit
+from syncd.flow.capture import Invitation, capture
 from syncd.flow.decide import decide
 from syncd.flow.happenings import Happening, tell
 from syncd.flow.payout import say
@@ -96,3 +98,20 @@ def test_an_audit_leaves_books_alone_that_a_worker_is_about_to_weigh(held: World
         assert work.claim(tx, inbox, inbox.c.kind == "timer", limit=10, now=held.clock())
     assert audit(held.app) == 0
     assert [it.status for it in rewards(held)] == ["pending"]
+
+
+def test_a_friend_comes_by_a_code_that_is_younger_than_the_call(world: World) -> None:
+    code = world.advocate()  # by another process, after this one has looked at the clock
+    world.clock.move(minutes=-1)
+    assert world.refer("ben", code).referral.standing == "captured"
+    world.clock.move(minutes=1)
+    assert world.refer("eve", code).referral.standing == "captured"
+
+
+def test_a_friend_comes_by_name_of_an_advocate_who_joins_meanwhile(world: World) -> None:
+    world.advocate()
+    world.clock.move(minutes=-1)
+    ann, friend = Person(email="ann@example.com"), Person(email="ben@example.com")
+    captured = capture(world.app, Invitation(friend=friend, campaign="spring", advocate=ann), cause="test")
+    assert captured.referral.standing == "captured"
+    assert audit(world.app) == 0
