@@ -21,7 +21,7 @@ from syncd_rules.result import Effect, News, Reached, ReferralState, Rejected, R
 from syncd_rules.rewards import Reward
 from syncd_rules.schemas import schemas
 from syncd_rules.state import State, evaluate
-from syncd_rules.versions import misfits
+from syncd_rules.versions import Versions, misfits
 
 __all__ = [
     "EFFECTS",
@@ -43,6 +43,7 @@ __all__ = [
     "State",
     "Suppressed",
     "Txn",
+    "Versions",
     "balances",
     "cases_from_json",
     "company_of",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import Person
+from syncd.flow import codes
 from syncd.flow.app import App
 from syncd.flow.book import book, lock
+from syncd.flow.codes import NewCode
 from syncd.flow.refusal import Refusal
 from syncd.store import access, books, people, referrals, work
 from syncd.store.engine import retrying
@@ -60,13 +61,16 @@ def capture(app: App, invitation: Invitation, *, cause: str, key: str | None = N
 
 
 def enrol(
-    app: App, campaign: str, person: Person, *, cause: str, code: str | None = None
+    app: App, campaign: str, person: Person, *, cause: str, code: NewCode | None = None
 ) -> tuple[Participant, list[str]]:
-    """Make a person an advocate of a campaign, with a referral code; give them and their codes. Raises `Refusal`."""
-    now = app.clock()
+    """Make a person an advocate of a campaign, with a referral code; give them and their codes. Raises `Refusal`.
+
+    `code` is what is wanted of a code that is made; one who has a code keeps it, unless another text is wanted.
+    """
+    now, wanted = app.clock(), code or NewCode()
 
     def once(tx: Transaction) -> tuple[Participant, list[str]]:
-        who = _advocate(tx, app, campaign, person, cause=cause, code=code, now=now)
+        who = _advocate(tx, app, campaign, person, cause=cause, code=wanted, now=now)
         return who, people.codes_of(tx, campaign, who.id)
 
     joined = retrying(app.database, once)
@@ -115,7 +119,7 @@ def _code(tx: Transaction, app: App, invitation: Invitation, *, cause: str, now:
     if invitation.code is None:
         if invitation.advocate is None or invitation.campaign is None:
             raise Refusal("no_advocate", "name the advocate by a referral code, or by campaign and e-mail address")
-        who = _advocate(tx, app, invitation.campaign, invitation.advocate, cause=cause, code=None, now=now)
+        who = _advocate(tx, app, invitation.campaign, invitation.advocate, cause=cause, code=NewCode(), now=now)
         code = people.find_code(tx, people.codes_of(tx, invitation.campaign, who.id)[0])
     else:
         code = people.find_code(tx, invitation.code)
@@ -127,7 +131,7 @@ def _code(tx: Transaction, app: App, invitation: Invitation, *, cause: str, now:
 
 
 def _advocate(
-    tx: Transaction, app: App, campaign: str, person: Person, *, cause: str, code: str | None, now: datetime
+    tx: Transaction, app: App, campaign: str, person: Person, *, cause: str, code: NewCode, now: datetime
 ) -> Participant:
     if app.campaign(campaign) is None:
         raise Refusal("campaign_not_found", "there is no campaign of this name")
@@ -135,10 +139,10 @@ def _advocate(
     people.join(tx, campaign, who.id, now)
     mine = {people.fold(text) for text in people.codes_of(tx, campaign, who.id)}
     joined = not mine  # a friend may have had books before they ever invited anybody
-    if mine and (code is None or people.fold(code) in mine):
+    if mine and (code.text is None or people.fold(code.text) in mine):
         return who
-    text = _add_code(tx, app, campaign, who, code, now)
-    created = {"code": text, "advocate": who.id, "identity": who.identity}
+    text = codes.make(tx, app, campaign, who.id, code, now)
+    created = {"code": text, "advocate": who.id, "identity": who.identity, **code.terms()}
     if company := company_of(who.person.email or ""):  # else a colleague could never be told from a stranger
         created["company"] = app.opaque(company)
     events = [Event(id=f"code:{people.fold(text)}", type="code.created", at=now, campaign=campaign, data=created)]
@@ -161,17 +165,6 @@ def _participant(tx: Transaction, app: App, person: Person, now: datetime) -> Pa
     if who.erased:
         raise Refusal("erased", "this person asked to be forgotten, and takes part no more")
     return who
-
-
-def _add_code(tx: Transaction, app: App, campaign: str, who: Participant, wanted: str | None, now: datetime) -> str:
-    if wanted is not None:
-        if not people.add_code(tx, wanted, campaign, who.id, now):
-            raise Refusal("code_taken", "this referral code is taken; codes are unique across all campaigns")
-        return wanted
-    while True:
-        text = "".join(secrets.choice("ABCDEFGHJKMNPQRSTVWXYZ23456789") for _ in range(8))
-        if people.add_code(tx, text, campaign, who.id, now):
-            return text
 
 
 def _refer(

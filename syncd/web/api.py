@@ -73,7 +73,7 @@ def join(
     app: Installation, caller: Writer, taken: Annotated[AdvocateTaken, Depends(body(AdvocateTaken))]
 ) -> models.AdvocateGiven:
     """Make a person an advocate of a campaign; one who is one already keeps the codes they have."""
-    who, codes = enrol(app, taken.campaign, taken.person(), cause=f"api:{caller.name}", code=taken.code)
+    who, codes = enrol(app, taken.campaign, taken.person(), cause=f"api:{caller.name}", code=taken.new_code())
     return models.AdvocateGiven(id=who.id, campaign=taken.campaign, codes=codes)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from syncd_rules import normalise_email
@@ -52,4 +53,16 @@ Id = Annotated[str, Line(64, 1)]
 ExternalId = Annotated[str, Line(200, 1)]
 Reason = Annotated[str, Line(500)]
 Record = Annotated[str, Line(120, 1)] | Annotated[int, Field(ge=0)]
-NewCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+CodeText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _moment(value: object) -> object:
+    try:
+        if isinstance(value, str) and (at := datetime.fromisoformat(value)).tzinfo:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day there is may be none in UTC
+        pass
+    raise ValueError("write a time as 2026-03-02T09:00:00Z, with its zone")
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]

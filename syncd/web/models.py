@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.contract import Person
 from syncd.flow.capture import Invitation
+from syncd.flow.codes import NewCode
 from syncd.flow.happenings import Happening
 from syncd.redaction import redact
 from syncd.store.books import Booked
 from syncd.store.referrals import Change, Referral, Standing
-from syncd.web.fields import Email, ExternalId, Id, Name, NewCode, Phone, Reason, Record
+from syncd.web.fields import CodeText, Email, ExternalId, Id, Moment, Name, Phone, Reason, Record
 
 
 class Taken(BaseModel):
@@ -68,7 +69,19 @@ class AdvocateTaken(PersonTaken):
     """Somebody who joins a campaign as an advocate, with a referral code of their own choosing or ours."""
 
     campaign: Id
-    code: NewCode | None = None
+    code: CodeText | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    redemption_limit: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+
+    def new_code(self) -> NewCode:
+        """Give what is wanted of a code that is made."""
+        return NewCode(
+            text=self.code,
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+            redemption_limit=self.redemption_limit,
+        )
 
 
 class DecisionTaken(Taken):
@@ -86,31 +99,16 @@ class HappeningTaken(Taken):
 
     id: ExternalId
     type: Annotated[str, Field(max_length=40)]
-    at: datetime | None = None
+    at: Moment | None = None
     campaign: Id | None = None
     participant: Id | None = None
     email: Email | None = None
     referral: Id | None = None
     data: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("at", mode="before")
-    @classmethod
-    def _time(cls, value: object) -> object:
-        if isinstance(value, str) and (at := _rfc_3339(value)):
-            return at
-        raise ValueError("write a time as 2026-03-02T09:00:00Z, with its zone")
-
     def happening(self) -> Happening:
         """Give what happened."""
         return Happening(**{name: getattr(self, name) for name in HappeningTaken.model_fields})
-
-
-def _rfc_3339(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else None
-    except (ValueError, OverflowError):  # the first and the last day there is may be none in UTC
-        return None
 
 
 class RewardTaken(Taken):

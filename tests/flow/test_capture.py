@@ -8,6 +8,7 @@ import pytest
 
 from syncd.contract import Person
 from syncd.flow.capture import Captured, Invitation, capture, enrol
+from syncd.flow.codes import NewCode
 from syncd.flow.refusal import Refusal
 from tests.flow.world import World
 
@@ -101,19 +102,19 @@ def test_what_cannot_be_captured_is_refused_with_a_reason(world: World, invitati
 
 
 def test_a_code_is_unique_across_advocates(world: World) -> None:
-    enrol(world.app, "spring", Person(email="ann@example.com"), cause="test", code="FRIEND")
+    enrol(world.app, "spring", Person(email="ann@example.com"), cause="test", code=NewCode(text="FRIEND"))
 
     with pytest.raises(Refusal) as refusal:
-        enrol(world.app, "spring", Person(email="cid@example.com"), cause="test", code="friend")
+        enrol(world.app, "spring", Person(email="cid@example.com"), cause="test", code=NewCode(text="friend"))
 
     assert refusal.value.reason == "code_taken"
 
 
 def test_joining_again_with_the_same_code_in_other_letters_changes_nothing(world: World) -> None:
     ann = Person(email="ann@example.com")
-    _, first = enrol(world.app, "spring", ann, cause="test", code="FRIEND")
+    _, first = enrol(world.app, "spring", ann, cause="test", code=NewCode(text="FRIEND"))
 
-    _, again = enrol(world.app, "spring", ann, cause="test", code="friend")
+    _, again = enrol(world.app, "spring", ann, cause="test", code=NewCode(text="friend"))
 
     assert again == first == ["FRIEND"]
 

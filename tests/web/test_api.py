@@ -232,6 +232,22 @@ def test_an_advocate_joins_once_with_a_code_of_their_own(any_site: Site) -> None
     assert code(other) == (409, "code_taken")
 
 
+def test_a_code_may_be_made_on_terms_of_its_own(site: Site) -> None:
+    body = {"campaign": "spring", "email": "ann@example.com", "code": "once", "redemption_limit": 1}
+    assert site.call("POST", "/api/v1/advocates", json=body).status_code == 200
+    friends = [{"friend": {"email": f"{name}@example.com"}, "code": "once"} for name in ("ben", "eve")]
+    answers = [site.call("POST", "/api/v1/referrals", json=friend).json() for friend in friends]
+    assert [it["reason"] for it in answers] == [None, "redemption_limit_reached"]
+
+
+@pytest.mark.parametrize(
+    "terms", [{"valid_from": "tomorrow"}, {"valid_until": "2026-03-02T09:00:00"}, {"redemption_limit": -1}]
+)
+def test_terms_of_a_code_that_mean_nothing_are_refused(shared_site: Site, terms: dict[str, object]) -> None:
+    body = {"campaign": "spring", "email": "ann@example.com", **terms}
+    assert code(shared_site.call("POST", "/api/v1/advocates", json=body)) == (422, "invalid")
+
+
 @pytest.mark.parametrize("text", ["", "a b", "ä", "ß" * 64, "-a", "a" * 65, "a/b", "a\n"])
 def test_a_new_code_fits_on_a_link(shared_site: Site, text: str) -> None:
     body = {"campaign": "spring", "email": "ann@example.com", "code": text}
