@@ -34,6 +34,7 @@ def test_a_code_of_limited_use_takes_so_many_friends(world: World) -> None:
     ann = Person(email="ann@example.com")
     _, (code,) = enrol(world.app, "spring", ann, cause="test", code=NewCode(text="ONCE", redemption_limit=1))
     assert world.refer("ben", code).referral.standing == "captured"
+    world.clock.move(seconds=1)
     assert world.refer("eve", code).referral.reason == "redemption_limit_reached"
 
 
