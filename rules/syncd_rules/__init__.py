@@ -12,8 +12,8 @@ from syncd_rules.events import Event
 from syncd_rules.explain import explain
 from syncd_rules.facts import facts_of
 from syncd_rules.identity import company_of, normalise_email
-from syncd_rules.json_form import events_from_json, result_json
-from syncd_rules.ledger import ISSUED, Posting, Txn, balances, reconcile
+from syncd_rules.json_form import balances_json, events_from_json, result_json
+from syncd_rules.ledger import ISSUED, POTS, Posting, Txn, balances, pots_of, reconcile
 from syncd_rules.load import load
 from syncd_rules.model import InvalidProgram, Problem, Program
 from syncd_rules.replay import Comparison, compare
@@ -26,6 +26,7 @@ from syncd_rules.versions import Versions, misfits
 __all__ = [
     "EFFECTS",
     "ISSUED",
+    "POTS",
     "Case",
     "Comparison",
     "Effect",
@@ -45,6 +46,7 @@ __all__ = [
     "Txn",
     "Versions",
     "balances",
+    "balances_json",
     "cases_from_json",
     "company_of",
     "compare",
@@ -57,6 +59,7 @@ __all__ = [
     "load",
     "misfits",
     "normalise_email",
+    "pots_of",
     "reconcile",
     "result_json",
     "schemas",

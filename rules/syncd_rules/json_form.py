@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from syncd_rules.dashboard import dashboard
 from syncd_rules.events import Event
 from syncd_rules.identity import company_of, normalise_email
 from syncd_rules.kinds import KINDS
-from syncd_rules.ledger import Txn, balances
+from syncd_rules.ledger import Pots, Txn, balances
 from syncd_rules.model import POINTS, Program
 from syncd_rules.money import decimal_text
 from syncd_rules.result import ReferralState, Result
@@ -85,7 +85,7 @@ def result_json(result: Result) -> Json:
         "referrals": {friend: _referral(state) for friend, state in result.referrals.items()},
         "milestones": [[m.participant, m.milestone, m.number, time_text(m.reached_at)] for m in result.milestones],
         "rewards": [_reward(reward) for reward in result.rewards],
-        "balances": _balances(result.ledger),
+        "balances": balances_json(balances(result.ledger)),
         "effects": dict(sorted(Counter(effect.name for effect in result.effects).items())),
         "rejected": [[r.friend, r.reason] for r in result.rejected],
         "suppressed": [
@@ -132,8 +132,8 @@ def _reward(reward: Reward) -> Json:
     return shown
 
 
-def _balances(ledger: Iterable[Txn]) -> Json:
-    """Give what everybody has: whole numbers of points and vouchers, decimal text of money."""
+def balances_json(held: Pots) -> Json:
+    """Write down what everybody has: whole numbers of points and vouchers, decimal text of money."""
     return {
         who: {
             unit: {
@@ -142,7 +142,7 @@ def _balances(ledger: Iterable[Txn]) -> Json:
             }
             for unit, pots in units.items()
         }
-        for who, units in balances(ledger).items()
+        for who, units in held.items()
     }
 
 

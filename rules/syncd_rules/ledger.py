@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 ISSUED = "program:issued"
 CLAWBACK = "program:clawback"
+POTS = ("pending", "available", "fulfilled")
+"""Each participant has an account for each, `<participant>:<pot>`."""
 
 Net = Mapping[tuple[str, str], int]
 """(account, unit) -> amount, without zeros."""
@@ -61,14 +63,22 @@ def net(txns: Iterable[Txn]) -> Net:
     return {place: amount for place, amount in sums.items() if amount}
 
 
-def balances(txns: Iterable[Txn]) -> dict[str, dict[str, dict[str, int]]]:
-    """Tell what every participant has: participant -> unit -> {pending, available, fulfilled}; nothing is left out
-    but what is zero throughout."""
-    held: dict[str, dict[str, dict[str, int]]] = {}
-    for (account, unit), amount in sorted(net(txns).items()):
+Pots = dict[str, dict[str, dict[str, int]]]
+"""What every participant has: participant -> unit -> {pending, available, fulfilled}; what is zero is left out."""
+
+
+def balances(txns: Iterable[Txn]) -> Pots:
+    """Tell what every participant has by these transactions."""
+    return pots_of(net(txns))
+
+
+def pots_of(sums: Net) -> Pots:
+    """Tell what every participant has by the sums of a ledger."""
+    held: Pots = {}
+    for (account, unit), amount in sorted(sums.items()):
         if account not in {ISSUED, CLAWBACK}:
             participant, _, pot = account.rpartition(":")
-            pots = held.setdefault(participant, {}).setdefault(unit, {"pending": 0, "available": 0, "fulfilled": 0})
+            pots = held.setdefault(participant, {}).setdefault(unit, dict.fromkeys(POTS, 0))
             pots[pot] = amount
     return held
 

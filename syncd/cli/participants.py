@@ -9,6 +9,7 @@ import click
 
 from syncd.cli.errors import DATA, Failure
 from syncd.cli.output import format_option, print_rows, shown
+from syncd_rules import POTS
 
 if TYPE_CHECKING:
     from syncd.flow.app import App
@@ -19,7 +20,7 @@ COLUMNS = ("id", "name", "campaign", "role", "counterpart", "standing")
 
 @click.group("participants")
 def command() -> None:
-    """Look up a person, merge two that are one, forget one.
+    """Look up a person and what they have, merge two that are one, forget one.
 
     \b
     Example:
@@ -66,6 +67,29 @@ def show(ctx: click.Context, who: str, form: str) -> None:
         COLUMNS,
         form,
     )
+
+
+@command.command("balance", short_help="Show what a person has, by the ledger.")
+@click.argument("who", metavar="ID|EMAIL")
+@format_option
+@click.pass_context
+def balance(ctx: click.Context, who: str, form: str) -> None:
+    """Show what a person has, by the ledger: what is pending, what is available, what has been handed out.
+
+    \b
+    Example:
+      syncd participants balance anna@example.com
+    """
+    from syncd.cli.installation import installation
+    from syncd.flow.balance import balance_of
+    from syncd.store.engine import read
+
+    with installation(ctx.obj) as app:
+        person = _found(app, who)
+        with read(app.database) as tx:
+            has = balance_of(tx, person.id)
+    rows = [{"unit": unit, **pots} for unit, pots in has.items()]
+    print_rows(rows, ("unit", *POTS), form)
 
 
 @command.command("erase", short_help="Forget who somebody is.")

@@ -206,14 +206,14 @@ def post(tx: Connection, campaign: str, txns: Sequence[tuple[str, Txn]], now: da
             )
 
 
-def balances(tx: Connection, prefix: str = "") -> dict[tuple[str, str], int]:
-    """Sum the ledger: (account, unit) -> minor units, for the accounts that begin with `prefix`."""
+def balances(tx: Connection, accounts: Sequence[str] | None = None) -> dict[tuple[str, str], int]:
+    """Sum the ledger, or these accounts of it: (account, unit) -> minor units."""
     total = func.sum(ledger_posting.c.amount)
     query = select(ledger_posting.c.account, ledger_posting.c.unit, total).group_by(
         ledger_posting.c.account, ledger_posting.c.unit
     )
-    if prefix:
-        query = query.where(ledger_posting.c.account.startswith(prefix, autoescape=True))
+    if accounts is not None:
+        query = query.where(ledger_posting.c.account.in_(accounts))
     return {(row[0], row[1]): int(row[2]) for row in tx.execute(query) if row[2]}
 
 

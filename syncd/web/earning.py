@@ -8,9 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from syncd.flow import happenings, payout, persons
+from syncd.flow.balance import balance_of
+from syncd.store import people
+from syncd.store.engine import read
 from syncd.web import models
 from syncd.web.api import RESPONSES, takes
-from syncd.web.incoming import Installation, Writer, body
+from syncd.web.incoming import Installation, Reader, Writer, body
 from syncd.web.models import HappeningTaken, MergeTaken, RewardTaken
 from syncd.web.problems import Problem
 
@@ -36,12 +39,12 @@ def _word(word: payout.Word) -> None:
     def said(
         app: Installation, caller: Writer, taken: Annotated[RewardTaken, Depends(body(RewardTaken))]
     ) -> models.RewardGiven:
-        by = taken.by or caller.name
-        return models.RewardGiven.of(payout.say(app, word, taken.key, by=by, cause=f"api:{caller.name}"))
+        # A token is a person here: were its holder to name who agrees, one could agree for two.
+        return models.RewardGiven.of(payout.say(app, word, taken.key, by=caller.name, cause=f"api:{caller.name}"))
 
 
 _SAID: dict[payout.Word, str] = {
-    "approved": "Agree that a reward is given; where two persons must agree, each says so under their own name",
+    "approved": "Agree that a reward is given; where two persons must agree, each has a token of their own",
     "rejected": "Decide that a reward is not given",
     "fulfilled": "Say that a reward has been handed out",
     "failed": "Say that a reward could not be handed out after all",
@@ -57,6 +60,17 @@ def _participant_id(id: Annotated[str, Path(description="The id of a participant
 
 
 ParticipantId = Annotated[str, Depends(_participant_id)]
+
+
+@router.get("/participants/{id}")
+def show(app: Installation, _: Reader, id: ParticipantId) -> models.ParticipantGiven:
+    """Tell what a participant has, by the ledger: points and vouchers as whole numbers, money as decimal text."""
+    with read(app.database) as tx:
+        id = people.name_now(tx, id)
+        who = people.participants(tx, [id]).get(id)
+        if who is None:
+            raise Problem(404, "not_found", "there is no such participant")
+        return models.ParticipantGiven(id=id, erased=who.erased, balances=balance_of(tx, id))
 
 
 @router.delete("/participants/{id}", status_code=204)

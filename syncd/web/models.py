@@ -112,10 +112,9 @@ class HappeningTaken(Taken):
 
 
 class RewardTaken(Taken):
-    """Which reward is meant; `by` is who says so, where it is not the token's own holder."""
+    """Which reward is meant; who says so is whose token it is."""
 
     key: Annotated[str, Field(min_length=1, max_length=1500)]
-    by: Name | None = None
 
 
 class MergeTaken(Taken):
@@ -251,6 +250,14 @@ class Rewards(Given):
     """Rewards, the newest change first."""
 
     rewards: Sequence[RewardGiven]
+
+
+class ParticipantGiven(Given):
+    """A person by their opaque id, and what they have: unit -> {pending, available, fulfilled}."""
+
+    id: str  # who they turned out to be, where they were merged
+    erased: bool
+    balances: Mapping[str, Mapping[str, int | str]]
 
 
 class HappeningGiven(Given):

@@ -171,7 +171,7 @@ class Installation:
     def points(self) -> dict[str, int]:
         """Read from the ledger how many points each advocate has."""
         with read(self.database) as tx:
-            balances = books.balances(tx, "per_")
+            balances = {key: n for key, n in books.balances(tx).items() if key[0].startswith("per_")}
         return {who.partition(":")[0]: amount for (who, unit), amount in balances.items() if unit == "POINTS"}
 
     def milestones_due(self) -> dict[str, Counter[int]]:

@@ -223,6 +223,15 @@ def test_rewards_are_listed_with_the_recipients_name(place: Place) -> None:
     assert listed(place, "rewards", "list", "--recipient", "anna@example.com") == []
 
 
+def test_what_somebody_has_is_shown_by_unit(place: Place) -> None:
+    place.did("referrals", "qualify", add(place, "mei@example.com"))
+
+    has = {"unit": "POINTS", "pending": 0, "available": 50, "fulfilled": 0}
+    assert listed(place, "participants", "balance", "mei@example.com") == [has]
+    assert listed(place, "participants", "balance", "anna@example.com") == []
+    refused(place.call("participants", "balance", "nobody@example.com"), 65, "nobody is known")
+
+
 def test_an_unknown_recipient_is_told_and_is_not_an_empty_list(place: Place) -> None:
     refused(place.call("rewards", "list", "--recipient", "nobody@example.com"), 65, "nobody is known")
 

@@ -79,7 +79,7 @@ def money(world: World, name: str = "ann") -> dict[str, int]:
     """Tell what somebody has: unit -> minor units that are available."""
     account = f"{who(world, name)}:available"
     with read(world.app.database) as tx:
-        return {unit: n for (place, unit), n in books.balances(tx, account).items() if place == account and n}
+        return {unit: n for (place, unit), n in books.balances(tx, [account]).items() if place == account and n}
 
 
 def who(world: World, name: str) -> str:

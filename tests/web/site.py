@@ -24,7 +24,7 @@ from syncd.store.tables import inbox
 from syncd.web import tokens
 from syncd.web.app import create_server
 from syncd.web.edge import Limits
-from tests.flow.world import World
+from tests.flow.world import PROGRAM, World
 
 SECRET = "a sender's secret of 32 letters."
 OLD_SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -101,9 +101,9 @@ def code(response: requests.Response) -> tuple[int, str | None]:
 
 
 @contextmanager
-def running(engine: Engine, folder: Path, *, limits: Limits | None = None) -> Iterator[Site]:
+def running(engine: Engine, folder: Path, *, limits: Limits | None = None, program: str = PROGRAM) -> Iterator[Site]:
     """Run a site for the length of a block."""
-    world, nudges = World(engine, folder, yaml=SENDERS), list[str]()
+    world, nudges = World(engine, folder, program=program, yaml=SENDERS), list[str]()
     world.app.nudge = nudges.append
     world.app.config = replace(world.app.config, server=ServerSettings(listen="127.0.0.1:0"))
     writer, reader = (tokens.issue(world.app, f"test-{role}", role) for role in ("write", "read"))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from syncd.flow.decide import decide
 from syncd.store import books
 from syncd.store.engine import read
-from tests.web.site import Site, code
+from syncd.web import tokens
+from tests.flow.booking import AGREED
+from tests.web.site import Site, code, running
 
 ORDER = {"order": "o1", "amount": "20.00", "currency": "EUR"}
 
@@ -90,12 +94,39 @@ def test_a_reward_is_handed_out_once(site: Site) -> None:
     site.call("POST", f"/api/v1/referrals/{site.refer().json()['id']}/qualify")
     key = the_reward(site)["key"]
 
-    answer = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key, "by": "eva"})
-    again = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key, "by": "eva"})
+    answer = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key})
+    again = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key})
 
     assert (answer.json()["status"], the_reward(site)["status"]) == ("fulfilled", "fulfilled")
     assert code(again) == (409, "illegal_transition")
     assert code(site.call("POST", "/api/v1/rewards/approve", json={"key": "spring/none"})) == (404, "not_found")
+
+
+def test_of_two_who_must_agree_each_has_a_token(engine: Engine, tmp_path: Path) -> None:
+    with running(engine, tmp_path, program=AGREED) as site:
+        site.call("POST", f"/api/v1/referrals/{site.refer().json()['id']}/qualify")
+        body = {"key": the_reward(site)["key"]}
+
+        own = [site.call("POST", "/api/v1/rewards/approve", json=body).json()["approval"] for _ in range(2)]
+        another = {"Authorization": f"Bearer {tokens.issue(site.app, 'eva', 'write')}"}
+        assert own == ["awaiting", "awaiting"]
+        assert code(site.call("POST", "/api/v1/rewards/approve", json=body | {"by": "eva"})) == (422, "invalid")
+        assert site.call("POST", "/api/v1/rewards/approve", json=body, headers=another).json()["approval"] is None
+
+
+def test_what_somebody_has_is_told_under_every_id_of_theirs(site: Site) -> None:
+    referral = site.refer().json()
+    site.call("POST", f"/api/v1/referrals/{referral['id']}/qualify")
+    bob, eve = referral["friend"], site.refer(friend={"email": "eve@example.org"}).json()["friend"]
+    has = site.call("GET", f"/api/v1/participants/{bob}").json()
+    nobody = site.call("GET", f"/api/v1/participants/{eve}").json()
+    site.call("POST", f"/api/v1/participants/{eve}/merge", json={"from": bob})
+
+    points = {"pending": 0, "available": 50, "fulfilled": 0}
+    assert has == {"id": bob, "erased": False, "balances": {"POINTS": points}}
+    assert nobody["balances"] == {}
+    assert site.call("GET", f"/api/v1/participants/{bob}").json()["id"] == eve
+    assert code(site.call("GET", "/api/v1/participants/per_none")) == (404, "not_found")
 
 
 def test_people_who_are_one_are_merged_and_one_who_wants_to_be_forgotten_is(site: Site) -> None:
