@@ -14,6 +14,7 @@ from syncd.flow import codes
 from syncd.flow.app import App
 from syncd.flow.book import book, lock
 from syncd.flow.codes import NewCode
+from syncd.flow.disposable import is_disposable
 from syncd.flow.refusal import Refusal
 from syncd.store import access, books, people, referrals, work
 from syncd.store.engine import retrying
@@ -223,6 +224,8 @@ def _signed_up(app: App, new: Referral, friend: Participant) -> Event:
         data["channel"] = new.channel
     if company := company_of(friend.person.email or ""):
         data["company"] = app.opaque(company)
+    if is_disposable(friend.person.email or ""):
+        data["disposable"] = True
     return Event(
         id=f"signed_up:{friend.id}", type="friend.signed_up", at=new.captured_at, campaign=new.campaign, data=data
     )
