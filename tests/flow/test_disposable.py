@@ -24,8 +24,6 @@ def test_a_friend_with_a_disposable_address(engine: Engine, tmp_path: Path, verd
     assert captured.referral.reason == reason
 
 
-@pytest.mark.parametrize(
-    "email", ["ben@example.com", f"ben@not{SERVICE}", f"{SERVICE}@example.com", "", "@"]
-)
+@pytest.mark.parametrize("email", ["ben@example.com", f"ben@not{SERVICE}", f"{SERVICE}@example.com", "", "@"])
 def test_an_address_elsewhere_is_not_disposable(email: str) -> None:
     assert not is_disposable(email)
