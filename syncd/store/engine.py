@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _READ = "syncd_read"  # the execution option that tells SQLite's `begin` which transaction is wanted
 _AFTERWARDS = "syncd_afterwards"
+_AT_HAND = "syncd_at_hand"
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
 
 
@@ -54,10 +55,14 @@ def write(engine: Engine) -> Iterator[Connection]:
     """Run a block as one write transaction: committed when it ends, undone when it raises."""
     with engine.connect() as conn:
         afterwards: list[Callable[[], None]] = []
-        # Of the connection to the database, which is used again: what a former transaction left is not ours.
-        conn.info[_AFTERWARDS] = afterwards
-        with conn.begin():
-            yield conn
+        own: dict[Any, Any] = conn.info  # of the connection to the database, which outlives this transaction
+        own |= {_AFTERWARDS: afterwards, _AT_HAND: {}}
+        try:
+            with conn.begin():
+                yield conn
+        finally:
+            own.pop(_AFTERWARDS, None)
+            own.pop(_AT_HAND, None)
         for fn in afterwards:
             fn()
 
@@ -65,6 +70,12 @@ def write(engine: Engine) -> Iterator[Connection]:
 def once_committed(tx: Connection, fn: Callable[[], None]) -> None:
     """Have `fn` called when this write transaction has been committed, and never if it is undone."""
     tx.info[_AFTERWARDS].append(fn)
+
+
+def at_hand(tx: Connection) -> dict[Any, Any]:
+    """Give the place for what this write transaction works with more than once; it is empty again for the next one."""
+    place: dict[Any, Any] = tx.info[_AT_HAND]
+    return place
 
 
 @contextmanager

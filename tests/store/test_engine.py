@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from traceback import format_exception
@@ -13,7 +16,17 @@ from traceback import format_exception
 import pytest
 from sqlalchemy import Connection, Engine, exc, insert, select, text, update
 
-from syncd.store.engine import UnusableDatabase, connect, keeps_wal_whole, read, retrying, sqlite_module, write
+from syncd.store.engine import (
+    UnusableDatabase,
+    at_hand,
+    connect,
+    keeps_wal_whole,
+    once_committed,
+    read,
+    retrying,
+    sqlite_module,
+    write,
+)
 from syncd.store.tables import setting
 
 SQLITE = {
@@ -75,6 +88,25 @@ def test_a_write_that_raises_leaves_nothing(engine: Engine) -> None:
 
     with read(engine) as conn:
         assert conn.scalars(select(setting.c.name)).all() == []
+
+
+class Thing:
+    """Something large that a transaction works with."""
+
+
+@pytest.mark.parametrize("undone", [False, True], ids=["committed", "undone"])
+def test_what_a_transaction_has_at_hand_ends_with_it(engine: Engine, undone: bool) -> None:
+    for _ in range(2):  # the second time on a connection that the pool gives again
+        thing = Thing()
+        still_there = weakref.ref(thing)
+        with suppress(RuntimeError), write(engine) as conn:
+            assert at_hand(conn) == {}
+            at_hand(conn)["thing"] = thing
+            once_committed(conn, partial(str, thing))
+            del thing
+            if undone:
+                raise RuntimeError
+        assert still_there() is None
 
 
 def test_no_update_is_lost_between_four_threads(engine: Engine) -> None:
