@@ -196,6 +196,7 @@ def post(tx: Connection, campaign: str, txns: Sequence[tuple[str, Txn]], now: da
                 cause_event=txn.cause_event,
                 effective_at=txn.effective_at,
                 recorded_at=now,
+                postings=len(txn.postings),
             )
         )
         for posting in txn.postings:

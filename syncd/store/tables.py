@@ -311,7 +311,7 @@ event = Table(  # a fact for the rules
     Index(None, "about", "campaign"),
 )
 
-ledger_txn = Table(  # append-only: a trigger refuses any other change
+ledger_txn = Table(  # append-only: triggers refuse any other change, and postings beyond those it came with
     "ledger_txn",
     metadata,
     Column("key", String(1500), primary_key=True),
@@ -323,6 +323,7 @@ ledger_txn = Table(  # append-only: a trigger refuses any other change
     Column("cause_event", String(300), nullable=False),
     Column("effective_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
+    Column("postings", Integer, nullable=False),  # how many it has
     Index(None, "campaign", "advocate"),
     Index(None, "entitlement"),
 )

@@ -128,9 +128,38 @@ def _replace(engine: Engine, table: Table) -> str:
     return f"TRUNCATE {table.name} CASCADE"
 
 
+@pytest.mark.parametrize("amounts", [[5, -5, 0], [5, -4], [5, 5]], ids=["one too many", "unbalanced", "both given"])
+def test_a_transaction_of_the_ledger_comes_with_all_its_postings_and_they_balance(
+    engine: Engine, amounts: list[int]
+) -> None:
+    whole = {**_any_row(tables.ledger_txn), "postings": 2}
+    with write(engine) as conn:
+        conn.execute(insert(tables.ledger_txn).values(whole))
+        for account, amount in zip("ab", (5, -5), strict=True):
+            conn.execute(_posting("x", account, amount))
+
+    with write(engine) as conn:
+        conn.execute(insert(tables.ledger_txn).values({**whole, "key": "other"}))
+        for account, amount in zip("abc", amounts[:-1], strict=False):
+            conn.execute(_posting("other", account, amount))
+        with pytest.raises(exc.DBAPIError, match="comes with all its postings"):
+            conn.execute(_posting("other", "last", amounts[-1]))
+        conn.rollback()
+    with pytest.raises(exc.DBAPIError, match="comes with all its postings"), write(engine) as conn:
+        conn.execute(_posting("x", "late", 0))
+
+
+def _posting(txn: str, account: str, amount: int) -> Executable:
+    return insert(tables.ledger_posting).values(txn=txn, account=account, unit="EUR", amount=amount)
+
+
 def _write_one_of_each(conn: Connection) -> None:
     for table in APPEND_ONLY:
-        conn.execute(insert(table).values({column.name: _any_value(column) for column in table.columns}))
+        conn.execute(insert(table).values(_any_row(table)))
+
+
+def _any_row(table: Table) -> dict[str, object]:
+    return {column.name: 0 if column.name == "amount" else _any_value(column) for column in table.columns}
 
 
 def _any_value(column: Column[Any]) -> object:

@@ -1,4 +1,4 @@
-"""The first schema, and the triggers that keep the books and the history append-only."""
+"""The first schema, and the triggers that keep the books and the history append-only, and the ledger balanced."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ branch_labels = None
 depends_on = None
 
 APPEND_ONLY = ("ledger_txn", "ledger_posting", "history")
+OF_THE_SAME = "FROM ledger_posting WHERE txn = NEW.txn"
+NOT_WHOLE = f"""
+    EXISTS (
+        SELECT 1 FROM ledger_txn WHERE key = NEW.txn AND (
+            postings < (SELECT count(*) {OF_THE_SAME})
+            OR postings = (SELECT count(*) {OF_THE_SAME})
+            AND EXISTS (SELECT 1 {OF_THE_SAME} GROUP BY unit HAVING sum(amount) <> 0)
+        )
+    )
+"""  # a transaction has more postings than it came with, or all of them and they do not balance
+NOT_WHOLE_SAYS = "a transaction of the ledger comes with all its postings, and they balance"
 
 
 def upgrade() -> None:
@@ -33,6 +44,19 @@ def _refuse_changes_on_postgresql() -> None:
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
+    op.execute(f"""
+        CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF {NOT_WHOLE} THEN
+                RAISE EXCEPTION '{NOT_WHOLE_SAYS}' USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute(
+        "CREATE TRIGGER ledger_posting_whole AFTER INSERT ON ledger_posting"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced()"
+    )
 
 
 def _refuse_changes_on_sqlite() -> None:
@@ -42,6 +66,10 @@ def _refuse_changes_on_sqlite() -> None:
                 f"CREATE TRIGGER {table}_append_only_{change.lower()} BEFORE {change} ON {table}"
                 f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
+    op.execute(
+        f"CREATE TRIGGER ledger_posting_whole AFTER INSERT ON ledger_posting WHEN {NOT_WHOLE}"
+        f" BEGIN SELECT RAISE(ABORT, '{NOT_WHOLE_SAYS}'); END"
+    )
 
 
 def _create_tables() -> None:
@@ -165,6 +193,7 @@ def _create_tables() -> None:
         sa.Column("cause_event", sa.String(length=300), nullable=False),
         sa.Column("effective_at", sa.BigInteger(), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
+        sa.Column("postings", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_ledger_txn")),
     )
     op.create_index(op.f("ix_ledger_txn_campaign_advocate"), "ledger_txn", ["campaign", "advocate"], unique=False)
