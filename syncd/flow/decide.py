@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import Gone
@@ -24,6 +25,11 @@ log = logging.getLogger("syncd")
 
 BATCH = 100
 
+# News and timers take turns, as neither may wait until nothing is left of the other: a new version of a program wakes
+# all books at once. Of a poke nothing can be decided before it was heeded.
+NEWS = inbox.c.kind.not_in(["poke", "timer"])
+TIMERS = inbox.c.kind == "timer"
+
 
 class LeaseLost(Exception):
     """Another worker has this duty now; what was done for it here is undone."""
@@ -32,16 +38,17 @@ class LeaseLost(Exception):
 def decide(app: App) -> int:
     """Work through the inbox as far as it is due; tell how many rows were taken."""
     total = 0
-    while not app.stopping.is_set() and (duties := _claim(app)):
-        _decide(app, duties)
-        total += len(duties)
+    while not app.stopping.is_set() and (taken := _take_turn(app, NEWS) + _take_turn(app, TIMERS)):
+        total += taken
     return total
 
 
-def _claim(app: App) -> list[Duty]:
-    """Take what was told; of a poke nothing can be decided before it was heeded."""
+def _take_turn(app: App, which: ColumnElement[bool]) -> int:
     with write(app.database) as tx:
-        return work.claim(tx, inbox, inbox.c.kind != "poke", limit=BATCH, now=app.clock())
+        duties = work.claim(tx, inbox, which, limit=BATCH, now=app.clock())
+    if duties:
+        _decide(app, duties)
+    return len(duties)
 
 
 def _decide(app: App, duties: Sequence[Duty]) -> None:
