@@ -17,7 +17,7 @@ from syncd.store.books import Told
 from syncd_rules import News, State
 
 MOST_EVENTS = 200_000
-"""How many events all books on the shelf hold together at the most; a kept event takes about a kilobyte."""
+"""How many events the advocates' books on the shelf hold together at the most; one takes about a kilobyte."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,17 +57,26 @@ class Opened:
 
 
 class Shelf:
-    """Opened books by their scope, the least used dropped first. Safe in several threads."""
+    """Opened books by their scope, the least used dropped first. Safe in several threads.
+
+    Books that were just put here stay, however large: the next entry is likely to be theirs. Those of a whole campaign
+    always stay, since they are as many as budgets are configured, and to read them all for each entry would cost more
+    than memory. So memory is bounded by `most_events`, or by the largest advocate, and by what the campaigns with a
+    budget hold.
+    """
 
     def __init__(self, most_events: int = MOST_EVENTS) -> None:
         self._most = most_events
         self._lock = threading.Lock()
         self._books: OrderedDict[Scope, Opened] = OrderedDict()
-        self._events = 0  # of all books
+        self._campaigns: dict[Scope, Opened] = {}
+        self._events = 0  # of the advocates' books
 
     def take(self, scope: Scope) -> Opened | None:
         """Take books away; whoever fails to bring them back leaves nothing half-written here."""
         with self._lock:
+            if scope.advocate is None:
+                return self._campaigns.pop(scope, None)
             opened = self._books.pop(scope, None)
             self._events -= opened.events if opened else 0
             return opened
@@ -75,9 +84,12 @@ class Shelf:
     def put(self, scope: Scope, opened: Opened) -> None:
         """Bring books back."""
         with self._lock:
+            if scope.advocate is None:
+                self._campaigns[scope] = opened
+                return
             if there := self._books.pop(scope, None):
                 self._events -= there.events
             self._books[scope] = opened
             self._events += opened.events
-            while self._events > self._most:
+            while self._events > self._most and len(self._books) > 1:
                 self._events -= self._books.popitem(last=False)[1].events

@@ -223,10 +223,11 @@ class TestTwoProcesses:
 
     def test_books_that_were_dropped_from_the_shelf_say_the_same(self, world: World) -> None:
         world.app.shelf = Shelf(most_events=1)
-        code = world.advocate()
-        for name in ("ben", "cid", "dan"):
-            qualify(world, world.refer(name, code).referral.id)
-        assert world.points()[who(world, "ann")] == 500
+        codes = [world.advocate(name) for name in ("ann", "ada")]
+        for number in range(3):
+            for name, code in zip(("ann", "ada"), codes, strict=True):
+                qualify(world, world.refer(f"{name}-{number}", code).referral.id)
+        assert [world.points()[who(world, name)] for name in ("ann", "ada")] == [500, 500]
         assert audit(world.app) == 0
 
 
