@@ -15,7 +15,7 @@ from syncd.flow.app import App
 from syncd.flow.shelf import Opened
 from syncd.flow.written import Pen, Scope, read_written
 from syncd.store import books, people, referrals, work
-from syncd.store.engine import once_committed
+from syncd.store.engine import at_hand, once_committed
 from syncd_rules import Event, Result, State
 
 log = logging.getLogger("syncd")
@@ -77,7 +77,7 @@ def _is_tied(app: App, campaign: str) -> bool:
 
 
 def book_all(tx: Transaction, app: App, entries: Iterable[Entry], now: datetime) -> None:
-    """Book the entries, those of the same books together: they are weighed once, however many entries."""
+    """Book the entries, those of the same books and cause together: they are weighed once, however many entries."""
     together: dict[tuple[str, str | None, str], list[Entry]] = {}
     for entry in entries:
         advocate = scope_of(app, entry.campaign, entry.advocate).advocate
@@ -101,9 +101,8 @@ def book(
 ) -> Result:
     """Add events to books and bring everything that follows from them up to date, in this transaction.
 
-    Gives what has changed. Booking the same event again is harmless; booking none looks at the clock alone, which is
-    how holds end. Where no budget ties the books of a campaign together, those of `None` are everybody's, who are
-    looked at soon, each alone.
+    Gives what has changed. Booking the same event again is harmless. Where no budget ties the books of a campaign
+    together, those of `None` are everybody's, who are looked at soon, each alone.
     """
     scope = scope_of(app, campaign, advocate)
     version = _lock(tx, scope)
@@ -138,12 +137,23 @@ def book(
     _wake(tx, scope, min([*opened.ahead, *filter(None, [news.result.next_due])], default=None), now)
     opened.version = version + 1
     people.write_version(tx, campaign, scope.advocate, opened.version)
-    once_committed(tx, lambda: app.shelf.put(scope, opened))
+    if scope not in at_hand(tx):
+        at_hand(tx)[scope] = opened
+        once_committed(tx, lambda: app.shelf.put(scope, opened))
     return news.result
 
 
+def bring_up_to_date(tx: Transaction, app: App, place: Place, now: datetime) -> None:
+    """Let the clock alone move books on, as their timer does: a hold ends, a time limit runs out."""
+    book(tx, app, place.campaign, place.advocate, (), cause="timer", now=now)
+
+
 def add(tx: Transaction, event: Event, *, cause: str, now: datetime, about: str | None = None) -> bool:
-    """Store an event, once per id; the first that comes under an id stands. `about` is whom it is about."""
+    """Store an event, once per id; the first that comes under an id stands. `about` is whom it is about.
+
+    The books in which it counts are held: they are read on from the last number that was read, and a lower one that
+    is committed later would never be seen.
+    """
     if books.add_event(tx, about or subject_of(event), event, cause=cause, now=now):
         return True
     kept = books.stored_event(tx, event.campaign, event.id)
@@ -163,8 +173,11 @@ def subject_of(event: Event) -> str:
 
 
 def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> Opened:
-    """Take books from the shelf, or open them anew. What another process wrote meanwhile is read."""
-    opened = app.shelf.take(scope)
+    """Take books from the shelf, or open them anew. What another process wrote meanwhile is read.
+
+    What this transaction has booked into already is at hand: the shelf gets it when it is committed.
+    """
+    opened: Opened | None = at_hand(tx).get(scope) or app.shelf.take(scope)
     if opened is None:
         opened = Opened(state=_blank(app, scope), as_of=now)
     if opened.version != version:

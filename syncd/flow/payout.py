@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.book import book, lock
+from syncd.flow.book import book, bring_up_to_date, lock
 from syncd.flow.deals import TICK
 from syncd.flow.facts import micros
 from syncd.flow.refusal import Refusal
@@ -34,16 +34,16 @@ def say(app: App, word: Word, key: str, *, by: str, cause: str) -> Booked:
     """
     now, by = app.clock(), " ".join(by.split()).casefold()  # Eva and eva are one person who agrees
 
-    def once(tx: Transaction) -> Booked:
+    def once(tx: Transaction) -> Booked | Refusal:
         reward = _reward(tx, key)
         if app.campaign(reward.campaign) is None:
             raise Refusal("campaign_not_found", "this reward's campaign is not configured any more; its books rest")
         lock(tx, app, [reward])
-        book(tx, app, reward.campaign, _reward(tx, key).advocate, (), cause="timer", now=now)
-        reward = _reward(tx, key)  # as it is by now: a hold or a time limit may have ended
+        bring_up_to_date(tx, app, _reward(tx, key), now)
+        reward = _reward(tx, key)
         statuses, not_so = _FROM[word]
         if reward.status not in statuses.split() or (word == "approved" and not reward.approval):
-            raise Refusal("illegal_transition", f"this reward {not_so}: it is {reward.status.replace('_', ' ')}")
+            return Refusal("illegal_transition", f"this reward {not_so}: it is {reward.status.replace('_', ' ')}")
         # As long as the reward has not moved, the same word of the same person is the same event.
         name = hashlib.sha256(f"{key}\0{by}\0{micros(reward.changed_at)}".encode()).hexdigest()[:32]
         data = {"to": reward.recipient, "rule": reward.rule, "reward": reward.reward, "subject": reward.subject}
@@ -67,7 +67,10 @@ def say(app: App, word: Word, key: str, *, by: str, cause: str) -> Booked:
         book(tx, app, reward.campaign, reward.advocate, [event], cause=cause, now=at)
         return _reward(tx, key)
 
-    return retrying(app.database, once)
+    said = retrying(app.database, once)
+    if isinstance(said, Refusal):
+        raise said  # only now: what the clock has brought about stands, and the books are back on the shelf
+    return said
 
 
 def _reward(tx: Transaction, key: str) -> Booked:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
-from syncd.flow.book import add, book, lock, scope_of
+from syncd.flow.book import Entry, add, book_all, lock, scope_of
 from syncd.flow.refusal import Refusal
 from syncd.flow.written import Scope
 from syncd.store import books, people, referrals, work
@@ -30,14 +30,13 @@ def erase(app: App, who: str, *, cause: str) -> None:
 
     def once(tx: Transaction) -> None:
         _person(tx, who)
-        places = _places(tx, [who])
-        lock(tx, app, [Scope(campaign=c, advocate=a) for c, advocates in places.items() for a in advocates])
-        for campaign, advocates in places.items():
+        places = _held_places(tx, app, [who])
+        for campaign in places:
             data = {"participant": who}
             event = Event(id=f"erased:{who}", type="participant.erased", at=now, campaign=campaign, data=data)
             add(tx, event, cause=cause, now=now)
-            for advocate in advocates:
-                book(tx, app, campaign, advocate, (), cause=cause, now=now)
+        some = [Entry(campaign=c, advocate=a, cause=cause) for c, advocates in places.items() for a in advocates]
+        book_all(tx, app, some, now)
         leads = [who, *(row.id for row in referrals.find(tx, friends=[who], limit=10_000))]
         work.drop_pushes(tx, leads)
         known = people.identities_of(tx, who)
@@ -63,8 +62,7 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
             raise Refusal("ambiguous", "name two participants")
         for name in sorted((old, into)):
             _person(tx, name)
-        places = _places(tx, [old, into])
-        lock(tx, app, [Scope(campaign=c, advocate=a) for c, advocates in places.items() for a in advocates])
+        places = _held_places(tx, app, [old, into])
         for campaign, advocates in places.items():
             for advocate in advocates:
                 app.shelf.take(scope_of(app, campaign, advocate))  # their ids change under them
@@ -77,8 +75,8 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
                     "data": {"from": old, "into": into},
                 }
                 add(tx, Event(type="identity.merged", at=now, **it), cause=cause, now=now, about=about)
-            for advocate in sorted({into if it == old else it for it in advocates}):
-                book(tx, app, campaign, advocate, (), cause=cause, now=now)
+        renamed = {(c, into if it == old else it) for c, advocates in places.items() for it in advocates}
+        book_all(tx, app, [Entry(campaign=c, advocate=a, cause=cause) for c, a in sorted(renamed)], now)
         referrals.note(tx, "persons_merged", at=now, cause=cause, participant=into, old=old)
 
     retrying(app.database, once)
@@ -90,13 +88,15 @@ def _person(tx: Transaction, who: str) -> None:
         raise Refusal("not_found", "there is no such participant")
 
 
-def _places(tx: Transaction, who: Sequence[str]) -> dict[str, list[str]]:
-    """Tell in whose books these people are, by campaign; of a campaign that waits for them only, in nobody's.
-
-    Those that are not configured count, too: they may be again.
+def _held_places(tx: Transaction, app: App, who: Sequence[str]) -> dict[str, list[str]]:
+    """Hold the books that these people are in, and tell whose they are, by campaign; nobody's, of one that only waits
+    for them. Campaigns that are not configured count, too: they may be again.
     """
     names = [known for name in who for known in people.names_of(tx, name)]
-    return {
+    places = {
         campaign: sorted({advocate for name in who for advocate in people.advocates_of(tx, campaign, name)})
         for campaign in books.campaigns_about(tx, names)
     }
+    # Where a budget ties all books together, what is told of nobody's friend goes into them as well.
+    lock(tx, app, [Scope(campaign=c, advocate=a) for c, advocates in places.items() for a in advocates or [""]])
+    return places

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.event import listen
 
 from syncd.contract import Person
 from syncd.flow.app import App
@@ -22,7 +23,7 @@ from syncd.flow.shelf import Opened, Shelf
 from syncd.flow.written import Scope
 from syncd.store import people
 from syncd.store.engine import read, write
-from tests.flow.booking import SHOP, beside, money, pay, qualify, rewards, who
+from tests.flow.booking import BUDGET, SHOP, beside, money, pay, qualify, rewards, who
 from tests.flow.world import World
 
 GIVEN = """
@@ -205,6 +206,31 @@ def test_a_decision_that_waited_for_a_merge_is_made_in_the_books_that_stay(engin
         one.result(20)
         assert other.result(20).standing == "qualified"
     assert world.points() == {ann: 100, ben.friend: 50}
+
+
+def test_strangers_who_become_one_are_seen_by_all_books_of_a_campaign_with_a_budget(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Nobody's friends are in these books, too: a later event of another must not be read past the merge."""
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer")
+    world = World(engine, tmp_path, program=BUDGET)
+    code = world.advocate()
+    touched = Happening(id="t", type="referral.captured", email="zoe@example.com", campaign="spring")
+    tell(world.app, replace(touched, data={"code": code}), teller="site", cause="api:site")
+    customer = Happening(id="c", type="customer.existing", email="zoe.old@example.com", campaign="spring")
+    tell(world.app, customer, teller="crm", cause="api:crm")
+    with ThreadPoolExecutor(1) as threads:
+
+        def refer_another(_: object) -> None:
+            threads.submit(world.refer, "ben", code)
+            _until_somebody_waits(engine)
+
+        old, new = who(world, "zoe.old"), who(world, "zoe")
+        listen(engine, "commit", refer_another, once=True)
+        merge(beside(world.app), old, new, cause="cli:eva")
+    assert world.refer("zoe", code).referral.reason == "existing_customer"
+    assert audit(world.app) == 0
 
 
 def _until_somebody_waits(engine: Engine) -> None:
