@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
@@ -157,10 +157,16 @@ def add(tx: Transaction, event: Event, *, cause: str, now: datetime, about: str 
     if books.add_event(tx, about or subject_of(event), event, cause=cause, now=now):
         return True
     kept = books.stored_event(tx, event.campaign, event.id)
-    if kept and (kept.type, dict(kept.data)) != (event.type, dict(event.data)):
+    if kept and (kept.type, _content(tx, kept)) != (event.type, _content(tx, event)):
         log.warning("event %s came again with other content; the first one stands", event.id)
         referrals.note(tx, "conflict", at=now, cause=cause, event=event.id)
     return False
+
+
+def _content(tx: Transaction, event: Event) -> dict[str, Any]:
+    """Give what an event says, of its person by the id that they are known by now."""
+    who = subject_of(event)
+    return {name: people.name_now(tx, who) if value == who else value for name, value in event.data.items()}
 
 
 def subject_of(event: Event) -> str:

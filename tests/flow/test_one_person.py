@@ -241,3 +241,15 @@ def _until_somebody_waits(engine: Engine) -> None:
                 return
         threading.Event().wait(0.05)
     pytest.fail("nobody waits for the books")
+
+
+def test_what_is_told_again_after_a_merge_is_no_conflict(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=SHOP)
+    world.refer("bob", world.advocate())
+    pay(world, "o1", "bob", "5.00")
+    world.advocate("ben")
+    become_one(world, "bob", "ben")
+    pay(world, "o1", "bob", "5.00")
+    assert world.history("conflict") == []
+    pay(world, "o1", "bob", "6.00")
+    assert len(world.history("conflict")) == 1
