@@ -63,9 +63,10 @@ def remember(tx: Connection, person: Person, identity: str, now: datetime) -> Pa
         "phone": person.phone,
         "company": person.company,
     }
-    insert_new(tx, participant, id=new_id("per", now), identity=identity, created_at=now, **details)
-    who = participant_by_identity(tx, identity)
-    assert who is not None
+    who = None
+    while who is None:  # they may be forgotten between the two statements, and are somebody new then
+        insert_new(tx, participant, id=new_id("per", now), identity=identity, created_at=now, **details)
+        who = participant_by_identity(tx, identity)
     gaps = {name: value for name, value in details.items() if value and not getattr(who.person, name)}
     if gaps and not who.erased:
         tx.execute(update(participant).where(participant.c.id == who.id).values(**gaps))
