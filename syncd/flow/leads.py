@@ -17,7 +17,7 @@ from syncd.store.work import Duty
 
 
 def read_leads(tx: Transaction, app: App, connection: Connection, duties: Iterable[Duty]) -> dict[str, Lead]:
-    """Read what these duties push, by lead id; a lead that has been erased is missing."""
+    """Read what these duties push, by lead id; one that is nobody's, or somebody's who is forgotten, is missing."""
     campaigns = {duty.lead: duty.payload["campaign"] for duty in duties if duty.lead}
     mine = {referral.id: referral for referral in referrals.find(tx, ids=list(campaigns))}
     who = {id for referral in mine.values() for id in (referral.friend, referral.advocate)}
@@ -25,13 +25,16 @@ def read_leads(tx: Transaction, app: App, connection: Connection, duties: Iterab
     known = records.known(tx, connection.name, campaigns)
     leads: dict[str, Lead] = {}
     for id, campaign in campaigns.items():
-        configured = app.campaign(campaign)
-        if (referral := mine.get(id)) and referral.friend in persons:
-            friend, advocate = persons[referral.friend], persons.get(referral.advocate)
-            leads[id] = friend_lead(connection.settings, configured, referral, friend, advocate, known.get(id))
-        elif id in persons:
+        configured, referral = app.campaign(campaign), mine.get(id)
+        person = persons.get(referral.friend if referral else id)
+        if person is None or person.erased:
+            continue
+        if referral:
+            advocate = persons.get(referral.advocate)
+            leads[id] = friend_lead(connection.settings, configured, referral, person, advocate, known.get(id))
+        else:
             code = next(iter(people.codes_of(tx, campaign, id)), None)
-            leads[id] = advocate_lead(connection.settings, configured, campaign, persons[id], code, known.get(id))
+            leads[id] = advocate_lead(connection.settings, configured, campaign, person, code, known.get(id))
     return leads
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
-from syncd.store.tables import history, outbox, referral
+from syncd.store.tables import event, history, inbox, outbox, participant, referral
 from syncd.store.work import insert_new
 
 Standing = Literal["captured", "pushed", "in_pipeline", "qualified", "lost", "rejected"]
@@ -103,11 +103,13 @@ def elsewhere(tx: Connection, ids: Iterable[str], campaigns: Iterable[str]) -> s
 
 
 def not_owed(tx: Connection, campaign: str, connector: str, *, limit: int) -> list[str]:
-    """List referrals of a campaign that were never owed to a connector; refused ones are no leads."""
+    """List referrals of a campaign that were never owed to a connector; refused and forgotten friends are no leads."""
     # A receiver may have had the connector's name before it.
     mine = and_(outbox.c.connector == connector, outbox.c.kind == "push")
     owed = select(outbox.c.id).where(mine, outbox.c.lead == referral.c.id)
-    wanted = and_(referral.c.campaign == campaign, referral.c.standing != "rejected", ~owed.exists())
+    gone = select(participant.c.id).where(participant.c.id == referral.c.friend, participant.c.erased_at.is_not(None))
+    here = and_(referral.c.campaign == campaign, referral.c.standing != "rejected")
+    wanted = and_(here, ~owed.exists(), ~gone.exists())
     return list(tx.scalars(select(referral.c.id).where(wanted).order_by(referral.c.id).limit(limit)))
 
 
