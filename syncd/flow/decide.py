@@ -108,7 +108,7 @@ def _entries(
         case _ if "happening" in duty.payload:
             happening, cause = happenings.read(duty.payload["happening"]), f"webhook:{duty.party}"
             theirs = [place for place in places if isinstance(place, happenings.Place)]
-            yield from happenings.entries(happening, theirs, teller=duty.party, cause=cause, now=now)
+            yield from happenings.entries(app, happening, theirs, teller=duty.party, cause=cause, now=now)
         case _:
             decision, cause = decisions.read(duty.payload), f"webhook:{duty.party}"
             referral = decisions.resolve(tx, app, decision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import Connection as Transaction
 
@@ -48,6 +48,9 @@ FIELDS = {  # type -> what may be told beside the person; what is not named here
 }
 _LONGEST = 120  # characters of an id
 
+_NAMES = frozenset({"order", "refund", "review", "contract"})
+"""What names a thing, and stays in the ledger. Some shops put their customer's address into it; then it is hashed."""
+
 _OF_STRANGERS = frozenset({"referral.captured", "customer.existing"})  # worth keeping before they take part
 
 
@@ -66,7 +69,9 @@ class Happening:
 
 
 def tell(app: App, happening: Happening, *, teller: str, cause: str) -> list[str]:
-    """Book what happened; give the campaigns that it went into, none where the person takes part in none.
+    """Book what happened; give the campaigns that it went into.
+
+    None of a person who takes part in none, or is forgotten; then nothing is kept.
 
     Raises `Refusal`: unknown types and people, campaigns that are not configured, data that the rules cannot read.
     """
@@ -79,7 +84,7 @@ def tell(app: App, happening: Happening, *, teller: str, cause: str) -> list[str
 def _tell(tx: Transaction, app: App, happening: Happening, *, teller: str, cause: str, now: datetime) -> list[str]:
     places = places_of(tx, app, happening, now)
     lock(tx, app, places)
-    book_all(tx, app, entries(happening, places, teller=teller, cause=cause, now=now), now)
+    book_all(tx, app, entries(app, happening, places, teller=teller, cause=cause, now=now), now)
     return sorted({place.campaign for place in places})
 
 
@@ -98,6 +103,8 @@ def places_of(tx: Transaction, app: App, happening: Happening, now: datetime) ->
     if who is None:
         return []
     who = people.lock_person(tx, who)  # or somebody might refer them at this moment, and neither would see the other
+    if people.participants(tx, [who])[who].erased:
+        return []  # of one who is forgotten nothing is written down
     if happening.campaign is not None and app.campaign(happening.campaign) is None:
         raise Refusal("campaign_not_found", "there is no campaign of this name")
     found: list[Place] = []
@@ -113,12 +120,12 @@ def places_of(tx: Transaction, app: App, happening: Happening, now: datetime) ->
 
 
 def entries(
-    happening: Happening, places: Sequence[Place], *, teller: str, cause: str, now: datetime
+    app: App, happening: Happening, places: Sequence[Place], *, teller: str, cause: str, now: datetime
 ) -> Iterator[Entry]:
     """Say what a happening puts into books. Raises `Refusal` for data that the rules cannot read."""
     told: set[str] = set()
     for place in places:
-        new = [] if place.campaign in told else [_event(happening, place.campaign, place.who, teller, now)]
+        new = [] if place.campaign in told else [_event(app, happening, place, teller, now)]
         told.add(place.campaign)  # the second books find it where the first have put it
         yield Entry(campaign=place.campaign, advocate=place.advocate, cause=cause, events=new)
 
@@ -156,15 +163,20 @@ def person(tx: Transaction, app: App, happening: Happening, now: datetime) -> st
     return people.remember(tx, Person(), identity, now).id if happening.type in _OF_STRANGERS else None
 
 
-def _event(happening: Happening, campaign: str, who: str, teller: str, now: datetime) -> Event:
+def _is_address(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and "@" in value
+
+
+def _event(app: App, happening: Happening, place: Place, teller: str, now: datetime) -> Event:
     for name, value in happening.data.items():
         if name not in FIELDS[happening.type].split():
-            raise Refusal("malformed", f"{happening.type} has no field {name[:_LONGEST]!r}")
+            raise Refusal("malformed", f"the fields of {happening.type} are {FIELDS[happening.type]}, and no others")
         if not isinstance(value, str | int | None) or len(str(value)) > _LONGEST:
             raise Refusal("malformed", f"{name} is no number, and no text of up to {_LONGEST} characters")
-    data = {**happening.data, ABOUT[happening.type]: who}
-    id = f"told:{teller}:{happening.id}"
+    named = {name: app.opaque(value) for name, value in happening.data.items() if name in _NAMES and _is_address(value)}
+    data = {**happening.data, **named, ABOUT[happening.type]: place.who}
+    id = f"told:{teller}:{app.opaque(happening.id)}"
     try:
-        return Event(id=id, type=happening.type, at=happening.at or now, campaign=campaign, data=data)
+        return Event(id=id, type=happening.type, at=happening.at or now, campaign=place.campaign, data=data)
     except ValueError as error:
         raise Refusal("malformed", str(error).removeprefix(f"event {id}: ")) from error

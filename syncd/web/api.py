@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from dataclasses import asdict
@@ -157,7 +156,7 @@ def _decide(
 ) -> models.ReferralGiven:
     decision = Decision(verdict=verdict, via="api", referral=id, reason=taken.reason)
     if key is not None:
-        fingerprint = hashlib.sha256(json.dumps(asdict(decision), sort_keys=True).encode()).hexdigest()
+        fingerprint = app.opaque(json.dumps(asdict(decision), sort_keys=True))
         held = app.opaque(f"key:{key}")  # as capture keeps it: one key is good for one request of either kind
         retrying(app.database, lambda tx: _hold_key(tx, app, held, fingerprint))
     # The key names the event, so a crash between holding it and deciding is mended by the repetition.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -70,7 +69,7 @@ def receive(app: App, sender: Sender, headers: Mapping[str, str], body: bytes) -
     except BadSignature as bad:
         code = "stale" if bad.reason == "stale" else "bad_signature"
         raise Problem(401, code, str(bad)) from None
-    digest = hashlib.sha256(body).hexdigest()
+    digest = app.opaque(body.decode("latin-1"))
     try:
         payload = _read(id, body)
     except Unusable as unusable:
@@ -115,7 +114,7 @@ def _keep(
     tx: Transaction, app: App, sender: Sender, id: str, digest: str, body: bytes, payload: Mapping[str, Any]
 ) -> Answer:
     """Put a delivery into the inbox, unless one of its id was there."""
-    now, name = app.clock(), _name(sender, id)
+    now, name = app.clock(), _name(app, sender, id)
     # The inbox forgets what a row held once it is decided; this is what remembers it.
     if access.keep_answer(tx, name, access.Answer(fingerprint=digest, status=202, body={}), now):
         work.told(tx, key=name, kind="delivery", source=sender.name, payload=payload, now=now)
@@ -131,10 +130,11 @@ def _keep(
 def _bury(tx: Transaction, app: App, sender: Sender, id: str, digest: str, body: bytes, why: str) -> None:
     """Keep what cannot be used, once, for whoever looks into it."""
     text = body[:_KEPT].decode("utf-8", "replace").replace("\0", "")
-    key, payload = f"{_name(sender, id)}:{digest[:16]}", {"raw": text}
+    key, payload = f"{_name(app, sender, id)}:{digest[:16]}", {"raw": text}
     work.told(tx, key=key, kind="delivery", source=sender.name, payload=payload, now=app.clock(), dead=why)
 
 
-def _name(sender: Sender, id: str) -> str:
-    # A slash is in no connector's name, so no key of a stage fact or of a timer can be the same.
-    return f"sender/{sender.name}:{id}"
+def _name(app: App, sender: Sender, id: str) -> str:
+    # A slash is in no connector's name, so no key of a stage fact or of a timer can be the same. Hashed since the name
+    # outlives the message, as that of the event which it becomes, and senders may put anything into an id.
+    return f"sender/{sender.name}:{app.opaque(id)}"
