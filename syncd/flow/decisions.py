@@ -57,8 +57,9 @@ def entry_of(tx: Transaction, decision: Decision, referral: Referral, *, id: str
     if referral.standing == "rejected" and referral.reason != "disqualified":
         raise Refusal("rejected", f"this referral was refused ({referral.reason}) and cannot be {decision.verdict}")
     data: dict[str, Any] = {"friend": referral.friend, "via": decision.via}
-    if decision.reason:
-        data["reason"] = decision.reason
+    people_ = people.participants(tx, [referral.friend, referral.advocate]).values()
+    if decision.reason and not any(it.erased for it in people_):
+        data["reason"] = decision.reason  # free text: here it can be forgotten, in the history it could not
     if books.stored_event(tx, referral.campaign, id) is None:
         referrals.note(
             tx,
@@ -68,7 +69,7 @@ def entry_of(tx: Transaction, decision: Decision, referral: Referral, *, id: str
             referral=referral.id,
             verdict=decision.verdict,
             via=decision.via,
-            reason=decision.reason,
+            event=id,
         )
     # Our own clock, and not back from what we have written: a decision that is older than its sign-up would count for
     # nothing.

@@ -49,7 +49,7 @@ def discard(app: App, letters: Sequence[Letter], *, reason: str, by: str) -> int
     def once(tx: Transaction) -> int:
         discarded = [letter for letter in letters if work.discard(tx, letter, f"discarded: {reason}")]
         for letter in discarded:
-            _note(tx, "discarded", letter, by, now, reason=reason)
+            _note(tx, "discarded", letter, by, now)
         return len(discarded)
 
     return retrying(app.database, once)
@@ -67,15 +67,6 @@ def _mark(app: App, connector: str, what: str, by: str, **values: object) -> Non
     retrying(app.database, once)
 
 
-def _note(tx: Transaction, what: str, letter: Letter, by: str, now: datetime, **detail: object) -> None:
-    referrals.note_lead(
-        tx,
-        what,
-        letter.lead,
-        at=now,
-        cause=by,
-        connector=letter.party if letter.box == "outbox" else None,
-        letter=letter.name,
-        error=letter.error,
-        **detail,
-    )
+def _note(tx: Transaction, what: str, letter: Letter, by: str, now: datetime) -> None:
+    connector = letter.party if letter.box == "outbox" else None
+    referrals.note_lead(tx, what, letter.lead, at=now, cause=by, connector=connector, letter=letter.name)

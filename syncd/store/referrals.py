@@ -165,12 +165,39 @@ def note_lead(tx: Connection, what: str, lead: str | None, *, at: datetime, caus
 
 
 def changes(tx: Connection, *, after: int = 0, referral: str | None = None, limit: int = 500) -> list[Change]:
-    """Read the history in the order of its writing, from the line after `after` on."""
+    """Read the history in the order of its writing, from the line after `after` on.
+
+    Why somebody decided something, or gave a letter up, is not in it, since no line can be taken back: it is read from
+    where it can be forgotten.
+    """
     conditions = [history.c.id > after]
     if referral is not None:
         conditions.append(history.c.referral == referral)
     rows = tx.execute(select(history).where(*conditions).order_by(history.c.id).limit(limit))
-    return [Change(**row._mapping) for row in rows]
+    lines = [Change(**row._mapping) for row in rows]
+    reasons = {**_why_decided(tx, lines), **_why_discarded(tx, lines)}
+    return [replace(it, detail={**it.detail, "reason": reasons[it.id]}) if it.id in reasons else it for it in lines]
+
+
+def _why_decided(tx: Connection, lines: Sequence[Change]) -> dict[int, str]:
+    """Read the reasons of decisions from their events, by line."""
+    decided = {(it.referral, it.detail["event"]): it.id for it in lines if it.what == "decided"}
+    ours = and_(referral.c.id.in_([id for id, _ in decided]), referral.c.campaign == event.c.campaign)
+    query = select(referral.c.id, event.c.id, event.c.data).where(ours, event.c.id.in_([name for _, name in decided]))
+    found = tx.execute(query).all() if decided else ()
+    return {decided[id, name]: data["reason"] for id, name, data in found if (id, name) in decided and "reason" in data}
+
+
+def _why_discarded(tx: Connection, lines: Sequence[Change]) -> dict[int, str]:
+    """Read from the letters themselves why they were given up, by line."""
+    discarded = {it.detail["letter"]: it.id for it in lines if it.what == "discarded"}
+    reasons: dict[int, str] = {}
+    for table in (outbox, inbox):
+        ids = [int(name[1:]) for name in discarded if name[0] == table.name[0]]
+        for row in tx.execute(select(table.c.id, table.c.error).where(table.c.id.in_(ids))) if ids else ():
+            if row.error and (line := discarded.get(f"{table.name[0]}{row.id}")):
+                reasons[line] = row.error.removeprefix("discarded: ")
+    return reasons
 
 
 def _referral(row: RowMapping) -> Referral:

@@ -123,7 +123,8 @@ def test_a_human_decision_stands_until_the_next_one(world: World) -> None:
 
     assert decide_now(world.app, no, id="m1", cause="cli:eve").standing == "rejected"
     (line,) = world.history("decided")
-    assert (line.cause, line.detail) == ("cli:eve", {"verdict": "disqualified", "via": "manual", "reason": "fraud"})
+    assert line.cause == "cli:eve"
+    assert line.detail == {"verdict": "disqualified", "via": "manual", "event": "m1", "reason": "fraud"}
     world.clock.move(minutes=1)
     world.crm.move(world.crm.deal_of(id), "won")
     world.poll()
