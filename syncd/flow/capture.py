@@ -146,7 +146,8 @@ def _advocate(
     created = {"code": text, "advocate": who.id, "identity": who.identity, **code.terms()}
     if company := company_of(who.person.email or ""):  # else a colleague could never be told from a stranger
         created["company"] = app.opaque(company)
-    events = [Event(id=f"code:{people.fold(text)}", type="code.created", at=now, campaign=campaign, data=created)]
+    id = f"code:{app.opaque(people.fold(text))}"  # which outlives the code, if its advocate is forgotten
+    events = [Event(id=id, type="code.created", at=now, campaign=campaign, data=created)]
     if joined:
         referrals.note(tx, "joined", at=now, cause=cause, participant=who.id, campaign=campaign)
         seen = {"participant": who.id}

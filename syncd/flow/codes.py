@@ -38,7 +38,8 @@ class NewCode:
 def make(tx: Transaction, app: App, campaign: str, who: str, wanted: NewCode, now: datetime) -> str:
     """Give an advocate a code, and say which. Raises `Refusal` where the one that is wanted is taken."""
     if wanted.text is not None:
-        if not people.add_code(tx, wanted.text, campaign, who, now):
+        given_up = people.find_code(tx, people.stand_in(app.opaque(people.fold(wanted.text))))
+        if given_up or not people.add_code(tx, wanted.text, campaign, who, now):
             raise Refusal("code_taken", "this referral code is taken; codes are unique across all campaigns")
         return wanted.text
     configured = app.campaign(campaign)

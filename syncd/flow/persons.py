@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -11,12 +11,12 @@ from sqlalchemy import Connection as Transaction
 from syncd.flow.app import App
 from syncd.flow.book import Entry, add, book_all, lock, scope_of
 from syncd.flow.refusal import Refusal
+from syncd.flow.traces import Traces
 from syncd.flow.written import Scope
-from syncd.store import books, people, referrals, work
+from syncd.store import books, erasure, people, records, referrals
 from syncd.store.engine import retrying
+from syncd.store.people import Participant
 from syncd_rules import Event
-
-_ADDRESS = re.compile(r"""[^\s"'<>(),;:\\\[\]]+@[^\s"'<>(),;:\\\[\]]+""")  # whatever may be one, in any text
 
 
 def erase(app: App, who: str, *, cause: str) -> None:
@@ -24,44 +24,64 @@ def erase(app: App, who: str, *, cause: str) -> None:
 
     What was pending for them is void, nothing more is earned, no lead of theirs is sent any more. The books keep what
     was given, under an id that means nobody. With `privacy.remember_erased` the hash stays, so that they are never new
-    again. What a CRM holds of them is not ours to delete. Raises `Refusal`.
+    again. Codes that they chose and texts that speak of them go, too; docs/api.md says what stays. What a CRM holds of
+    them is not ours to delete. Raises `Refusal`.
     """
     now = app.clock()
 
     def once(tx: Transaction) -> None:
         _person(tx, who)
         places = _held_places(tx, app, [who])
+        _forget(tx, app, who, places, now)
         for campaign in places:
             data = {"participant": who}
             event = Event(id=f"erased:{who}", type="participant.erased", at=now, campaign=campaign, data=data)
             add(tx, event, cause=cause, now=now)
         some = [Entry(campaign=c, advocate=a, cause=cause) for c, advocates in places.items() for a in advocates]
         book_all(tx, app, some, now)
-        leads = [who, *(row.id for row in referrals.find(tx, friends=[who], limit=10_000))]
-        work.drop_pushes(tx, leads)
-        known = people.identities_of(tx, who)
-        work.forget_deliveries(tx, lambda text: any(app.identity(it) in known for it in _ADDRESS.findall(text)))
-        if not app.config.privacy.remember_erased:
-            books.forget_identity(tx, people.names_of(tx, who))
-        people.forget(tx, who, now, keep_identity=app.config.privacy.remember_erased)
         referrals.note(tx, "erased", at=now, cause=cause, participant=who)
 
     retrying(app.database, once)
+
+
+def _forget(tx: Transaction, app: App, who: str, places: Mapping[str, Sequence[str]], now: datetime) -> None:
+    """Take out of the tables what tells who somebody is."""
+    names, remember = people.names_of(tx, who), app.config.privacy.remember_erased
+    leads = [*names, *(row.id for row in referrals.find(tx, friends=names, limit=10_000))]
+    erasure.drop_pushes(tx, leads)
+    erasure.forget_messages(tx, _traces(tx, app, who, leads).are_in)
+    for campaign, advocates in places.items():
+        erasure.forget_texts(tx, campaign, names, advocates, keep_identity=remember)
+    erasure.forget_codes(tx, names, lambda code: people.stand_in(app.opaque(code)))
+    people.forget(tx, who, now, keep_identity=remember)
+
+
+def _traces(tx: Transaction, app: App, who: str, leads: Sequence[str]) -> Traces:
+    person = people.participants(tx, [who])[who].person
+    refs = [(connector, ref) for lead in leads for connector, ref in records.where_is(tx, lead).items()]
+    return Traces(
+        identity=app.identity,
+        identities=frozenset(people.identities_of(tx, who)),
+        ids=frozenset(leads),
+        records=frozenset((connector, it.id) for connector, ref in refs for it in (ref.person, ref.deal) if it),
+        words=frozenset(filter(None, (person.first_name, person.last_name, person.phone, person.company))),
+    )
 
 
 def merge(app: App, old: str, into: str, *, cause: str) -> None:
     """Make one of two participants who turned out to be one person; `into` stays. Raises `Refusal`.
 
     From then on they were one person all along: codes, referrals and orders of both are theirs. Where both had been
-    referred in one campaign, the first referral stands and the other counts for nothing.
+    referred in one campaign, the first referral stands and the other counts for nothing. Who is forgotten is nobody,
+    and so nobody else.
     """
     now = app.clock()
 
     def once(tx: Transaction) -> None:
         if old == into:
             raise Refusal("ambiguous", "name two participants")
-        for name in sorted((old, into)):
-            _person(tx, name)
+        if any([_person(tx, name).erased for name in sorted((old, into))]):
+            raise Refusal("erased", "one of them asked to be forgotten, so that nobody can say who they were")
         places = _held_places(tx, app, [old, into])
         for campaign, advocates in places.items():
             for advocate in advocates:
@@ -82,10 +102,12 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
     retrying(app.database, once)
 
 
-def _person(tx: Transaction, who: str) -> None:
+def _person(tx: Transaction, who: str) -> Participant:
     """Hold a participant who is still there under this id."""
-    if people.lock_person(tx, who) != who or who not in people.participants(tx, [who]):
+    found = people.participants(tx, [who]) if people.lock_person(tx, who) == who else {}
+    if who not in found:
         raise Refusal("not_found", "there is no such participant")
+    return found[who]
 
 
 def _held_places(tx: Transaction, app: App, who: Sequence[str]) -> dict[str, list[str]]:

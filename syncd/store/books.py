@@ -89,17 +89,6 @@ def events_about(tx: Connection, campaign: str, who: Iterable[str]) -> list[Told
     return [_told(row) for row in tx.execute(select(event).where(mine).order_by(event.c.seq))]
 
 
-def forget_identity(tx: Connection, who: Sequence[str]) -> None:
-    """Take the hash by which these participants would be recognised out of what is known of them.
-
-    Nothing follows otherwise from it: whoever has the same address is, or was, the same participant.
-    """
-    mine = and_(event.c.about.in_(list(who)), event.c.type.in_(["code.created", "friend.signed_up"]))
-    for row in tx.execute(select(event.c.seq, event.c.data).where(mine)).all():
-        left = {name: value for name, value in row.data.items() if name != "identity"}
-        tx.execute(update(event).where(event.c.seq == row.seq).values(data=left))
-
-
 def campaigns_about(tx: Connection, who: Iterable[str]) -> list[str]:
     """List the campaigns in which something is known of these participants."""
     about = event.c.about.in_(list(who))

@@ -6,13 +6,12 @@ is still the row's. So a dead worker's rows fall due again by themselves, and a 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.store.tables import inbox, outbox
@@ -342,22 +341,3 @@ def _duty(row: RowMapping, table: Table) -> Duty:
         failures=row["failures"],
         created_at=row["created_at"],
     )
-
-
-def drop_pushes(tx: Connection, leads: Sequence[str]) -> None:
-    """Close what is owed to CRMs of these leads; whoever works on it now finds the lease lost."""
-    mine = and_(outbox.c.lead.in_(list(leads)), outbox.c.kind == "push")
-    closed: dict[str, Any] = {"due_at": None, "dead": False, "payload": {}, "error": None, "lease": outbox.c.lease + 1}
-    tx.execute(update(outbox).where(mine).values(**closed))
-
-
-def forget_deliveries(tx: Connection, names: Callable[[str], bool]) -> None:
-    """Empty the deliveries of which `names` says that they name somebody, by their text; undecided ones are closed."""
-    carrying = and_(inbox.c.kind == "delivery", cast(inbox.c.payload, Text) != "{}")
-    found = [
-        row.id
-        for row in tx.execute(select(inbox.c.id, inbox.c.payload).where(carrying))
-        if names(json.dumps(row.payload, ensure_ascii=False))
-    ]
-    for id in found:
-        tx.execute(update(inbox).where(inbox.c.id == id).values(payload={}, due_at=None, lease=inbox.c.lease + 1))

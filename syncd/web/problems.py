@@ -35,8 +35,8 @@ _REFUSED = {
     "rejected": 409,
     "ambiguous": 409,
     "illegal_transition": 409,
+    "erased": 409,
     "not_found": 404,
-    "erased": 404,
 }
 _DATABASE = (OperationalError, InterfaceError, PoolExhausted)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
