@@ -19,6 +19,7 @@ from syncd.flow.health import MOST_FAILURES, ail, backoff, ending, ready, recove
 from syncd.flow.leads import read_leads
 from syncd.store import records, referrals, work
 from syncd.store.engine import read, retrying, write
+from syncd.store.referrals import Referral
 from syncd.store.tables import outbox
 from syncd.store.work import Duty
 
@@ -110,11 +111,17 @@ def _settle(app: App, connection: Connection, pairs: Sequence[tuple[Duty, Pushed
     leads = [duty.lead or "" for duty, verdict in pairs if isinstance(verdict, Pushed)]
 
     def once(tx: Transaction) -> int:
-        # Their standing changes, which is otherwise written under this lock alone.
-        lock(tx, app, referrals.find(tx, ids=leads))
+        _hold(tx, app, leads)
         return sum(_settle_one(tx, connection, duty, verdict, now) for duty, verdict in pairs)
 
     return retrying(app.database, once)
+
+
+def _hold(tx: Transaction, app: App, leads: Sequence[str]) -> None:
+    """Hold the books of these leads: their standing changes, which is otherwise written under this lock alone."""
+    found: list[Referral] = []
+    while (now := referrals.find(tx, ids=leads)) != found:  # while one waits, a merge may make them somebody else's
+        lock(tx, app, found := now)
 
 
 def _settle_one(

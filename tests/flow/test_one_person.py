@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.event import listen
 
 from syncd.contract import Person
@@ -234,13 +234,16 @@ def test_strangers_who_become_one_are_seen_by_all_books_of_a_campaign_with_a_bud
 
 
 def _until_somebody_waits(engine: Engine) -> None:
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     for _ in range(400):
-        with read(engine) as tx:
-            if tx.scalar(waiting):
-                return
+        if _somebody_waits(engine):
+            return
         threading.Event().wait(0.05)
     pytest.fail("nobody waits for the books")
+
+
+def _somebody_waits(engine: Engine) -> bool:
+    with read(engine) as tx:
+        return bool(tx.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
 
 
 def test_what_is_told_again_after_a_merge_is_no_conflict(engine: Engine, tmp_path: Path) -> None:
@@ -253,3 +256,49 @@ def test_what_is_told_again_after_a_merge_is_no_conflict(engine: Engine, tmp_pat
     assert world.history("conflict") == []
     pay(world, "o1", "bob", "6.00")
     assert len(world.history("conflict")) == 1
+
+
+def test_a_push_that_waited_for_one_merge_is_not_lost_in_the_next(engine: Engine, tmp_path: Path) -> None:
+    """Ada turns out to be Ann, and Bob, who is pushed meanwhile, to be Ben: his referral is written anew."""
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer")
+    world = World(engine, tmp_path, program=GIVEN)
+    bob = world.refer("bob", world.advocate("ada")).referral
+    world.advocate("ann")
+    world.advocate("ben")
+    ada, ann, ben = (who(world, name) for name in ("ada", "ann", "ben"))
+    shelf = Held()
+    marking = Stop(engine, "before", "UPDATE referral SET standing")
+    written_anew = Stop(engine, "after", "DELETE FROM referral")
+    with ThreadPoolExecutor(3) as threads:
+        one = threads.submit(merge, replace(world.app, shelf=shelf), ada, ann, cause="cli:eva")
+        assert shelf.reached.wait(20)
+        push = threads.submit(world.deliver)
+        _until_somebody_waits(engine)
+        shelf.go_on.set()
+        one.result(20)
+        assert marking.reached.wait(20)
+        other = threads.submit(merge, world.app, bob.friend, ben, cause="cli:eva")
+        while not written_anew.reached.wait(0.05) and not _somebody_waits(engine):
+            pass
+        marking.go_on.set()
+        if written_anew.reached.is_set():
+            _until_somebody_waits(engine)
+        written_anew.go_on.set()
+        other.result(20)
+        push.result(20)
+    assert world.standing(bob.id) == "pushed"
+
+
+class Stop:
+    """Stops whoever first comes to a statement, before it or after it, until they may go on."""
+
+    def __init__(self, engine: Engine, when: str, statement: str) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self._statement = statement
+        event.listen(engine, f"{when}_cursor_execute", self._stop)
+
+    def _stop(self, conn: object, cursor: object, statement: str, *more: object) -> None:
+        if statement.startswith(self._statement) and not self.reached.is_set():
+            self.reached.set()
+            self.go_on.wait(20)
