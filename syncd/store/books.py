@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all
 
 from syncd.contract import parts
 from syncd.store.tables import event, ledger_posting, ledger_txn, milestone, participant, referral, reward

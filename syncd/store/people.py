@@ -233,7 +233,7 @@ def find_code(tx: Connection, text: str) -> Code | None:
 
 
 def stand_in(hash: str) -> str:
-    """Give what stands for a referral code whose owner is forgotten: a hash, so that nobody else takes over its links."""
+    """Give what stands for a referral code whose owner is forgotten, so that nobody else takes over its links."""
     return f"erased:{hash}"
 
 
