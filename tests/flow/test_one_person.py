@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, text
-from sqlalchemy.event import listen
 
 from syncd.contract import Person
 from syncd.flow.app import App
@@ -227,7 +226,7 @@ def test_strangers_who_become_one_are_seen_by_all_books_of_a_campaign_with_a_bud
             _until_somebody_waits(engine)
 
         old, new = who(world, "zoe.old"), who(world, "zoe")
-        listen(engine, "commit", refer_another, once=True)
+        event.listen(engine, "commit", refer_another, once=True)
         merge(beside(world.app), old, new, cause="cli:eva")
     assert world.refer("zoe", code).referral.reason == "existing_customer"
     assert audit(world.app) == 0
