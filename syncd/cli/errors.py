@@ -38,7 +38,7 @@ def explained(error: Exception) -> Failure:
 
     from syncd.config import ConfigError
     from syncd.contract import ConnectorError
-    from syncd.flow.audit import ChangedProgram
+    from syncd.flow.promises import ChangedProgram
     from syncd.flow.refusal import Refusal
     from syncd.redaction import redact
     from syncd.store.engine import UnusableDatabase

@@ -12,6 +12,8 @@ from syncd.cli import Options, logs
 from syncd.config import Config, find, load
 from syncd.flow.app import App
 from syncd.flow.opening import open_app
+from syncd.flow.promises import hold_programs
+from syncd.store.engine import retrying
 
 
 def configuration(options: Options) -> Config:
@@ -20,12 +22,17 @@ def configuration(options: Options) -> Config:
 
 
 @contextmanager
-def installation(options: Options) -> Iterator[App]:
-    """Open the installation for one command; a running daemon sees its changes within a second."""
+def installation(options: Options, *, books: bool = False) -> Iterator[App]:
+    """Open the installation for one command; a running daemon sees its changes within a second.
+
+    A command that writes `books` does so by the rules in effect or not at all. Raises `ChangedProgram`.
+    """
     config = configuration(options)
     logs.set_up(config, level="warning")
     app = open_app(config)
     try:
+        if books:
+            retrying(app.database, lambda tx: hold_programs(tx, app))
         yield app
     finally:
         app.database.dispose()

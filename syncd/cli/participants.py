@@ -110,7 +110,7 @@ def erase(ctx: click.Context, who: str, yes: bool) -> None:
     from syncd.cli.people import full_name
     from syncd.flow import persons
 
-    with installation(ctx.obj) as app:
+    with installation(ctx.obj, books=True) as app:
         person = _found(app, who)
         if not yes and sys.stdin.isatty():
             click.confirm(f"Forget {shown(full_name(person)) or person.id}? This cannot be undone.", abort=True)
@@ -136,7 +136,7 @@ def merge(ctx: click.Context, old: str, into: str, yes: bool) -> None:
     from syncd.cli.people import full_name
     from syncd.flow import persons
 
-    with installation(ctx.obj) as app:
+    with installation(ctx.obj, books=True) as app:
         gone, kept = _found(app, old), _found(app, into)
         if not yes and sys.stdin.isatty():
             names = [shown(full_name(it)) or it.id for it in (gone, kept)]

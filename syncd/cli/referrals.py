@@ -133,7 +133,7 @@ def add(
         advocate=named(advocate, advocate_name) if advocate else None,
         channel=channel,
     )
-    with installation(ctx.obj) as app:
+    with installation(ctx.obj, books=True) as app:
         captured = capture(app, checked(invitation), cause=operator())
     referral = captured.referral
     click.echo(referral.id)
@@ -201,7 +201,7 @@ def _decide(
     if (id is None) == (email is None):
         raise click.UsageError("name the referral: by its ID, or by --email")
     decision = Decision(verdict=verdict, via="manual", referral=id, email=email, code=code, reason=reason)
-    with installation(ctx.obj) as app:
+    with installation(ctx.obj, books=True) as app:
         if not yes and sys.stdin.isatty():
             click.confirm(_question(app, decision), abort=True)
         referral = decide_now(app, decision, id=f"cli:{uuid.uuid4().hex}", cause=operator())

@@ -110,7 +110,7 @@ def _say(word: Word, verb: str, does: str, more: str) -> None:
         from syncd.flow.refusal import Refusal
 
         refused = 0
-        with installation(ctx.obj) as app:
+        with installation(ctx.obj, books=True) as app:
             for key in keys:
                 try:
                     reward = payout.say(app, word, key, by=by or operator(), cause=operator())

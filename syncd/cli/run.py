@@ -29,8 +29,8 @@ def command(ctx: click.Context, once: bool) -> None:
     from syncd.cli.installation import configuration
     from syncd.cli.stop import Stop
     from syncd.config import format_problem
-    from syncd.flow.audit import hold_programs
     from syncd.flow.opening import open_app
+    from syncd.flow.promises import hold_programs
     from syncd.store.engine import retrying
 
     stop = Stop()

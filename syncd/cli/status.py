@@ -25,7 +25,8 @@ def command(ctx: click.Context, form: str) -> None:
     """Show each connector's health and queue, receivers, the referrals by standing, and whether the ledger balances.
 
     Exits with 1 when a connector is failing or misconfigured and not paused, when a receiver is failing or gone, when
-    the ledger does not balance, or when the last audit found books that differ from the facts.
+    the ledger does not balance, when the last audit found books that differ from the facts, or when a campaign's rules
+    in effect are not those of this configuration.
 
     \b
     Examples:
@@ -55,6 +56,8 @@ def command(ctx: click.Context, form: str) -> None:
             click.echo(f"sender {sender.name}: {counted(sender.inbox.dead, 'message')} could not be used")
         told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in found.referrals.items() if number)
         click.echo(f"\nreferrals: {told or 'none yet'}")
+        for campaign in found.out_of_date:
+            click.echo(f"campaign {campaign}: the rules in effect are not those of this configuration")
         balanced = "balanced" if found.ledger.balanced else "DOES NOT BALANCE; stop the daemon and keep the database"
         click.echo(f"ledger: {balanced}")
         if found.ledger.differing:
@@ -62,7 +65,7 @@ def command(ctx: click.Context, form: str) -> None:
     awake = [connector for connector in found.connectors if connector.type and not connector.paused_at]
     sick = any(connector.state in {"failing", "misconfigured"} for connector in awake)
     sick |= any(receiver.state in {"failing", "gone"} for receiver in found.receivers if receiver.host)
-    ctx.exit(FAILED if sick or found.ledger.differing or not found.ledger.balanced else OK)
+    ctx.exit(FAILED if sick or found.out_of_date or found.ledger.differing or not found.ledger.balanced else OK)
 
 
 def _told(paused: ConnectorGiven) -> str:

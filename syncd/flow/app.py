@@ -74,6 +74,8 @@ class App:
     shelf: Shelf = field(default_factory=Shelf, repr=False)
     nudge: Callable[[str], None] = lambda _: None  # "there may be work": a party's name, or "decide"; the engine's
     stopping: threading.Event = field(default_factory=threading.Event)  # set: take up no new work
+    fingerprints: dict[str, Mapping[int, str]] = field(init=False, default_factory=dict, repr=False)  # by campaign
+    out_of_date: set[str] = field(init=False, default_factory=set)  # campaigns of which the log says so
 
     def __post_init__(self) -> None:
         for connection in self.connections.values():

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy.exc import SQLAlchemyError
 
 from syncd.flow.app import App
-from syncd.flow.book import is_about_to_be_weighed, lock, scope_of, wake_all
+from syncd.flow.book import is_about_to_be_weighed, scope_of
+from syncd.flow.programs import out_of_date
 from syncd.flow.shelf import Opened
-from syncd.flow.written import Scope, milestones_of, read_written, rewards_of
-from syncd.store import access, books, people, referrals
+from syncd.flow.written import Scope, Written, as_it_stands, milestones_of, read_written, rewards_of
+from syncd.store import access, books, people, records, referrals
+from syncd.store.books import Told
 from syncd.store.engine import read, retrying
-from syncd_rules import Program, State, dump, reconcile
+from syncd.store.records import Deal
+from syncd.store.referrals import Referral
+from syncd_rules import Program, Result, State, reconcile
 
 log = logging.getLogger("syncd")
 
 EVERY = timedelta(days=1)
-CHUNK = 200  # advocates whose names are read at a time
+CHUNK = 200  # advocates whose names, or referrals whose deals, are read at a time
 _SETTING = "audit"
-
-
-class ChangedProgram(Exception):
-    """A version of a program has changed although it is in effect and something was earned by it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,13 +45,29 @@ class Audit:
         return json.dumps({"at": self.at.isoformat(), "books": self.books, "differing": self.differing})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """What the database holds of books at one moment: the facts, and what was written of them."""
+
+    told: Sequence[Told]
+    written: Written
+    referrals: list[Referral] = field(default_factory=list)
+    deals: dict[str, list[Deal]] = field(default_factory=dict)  # of referrals, by id
+    pushed: set[str] = field(default_factory=set)  # ids of referrals
+
+
 def last(tx: Transaction) -> Audit | None:
-    """Read what the last audit found; None before the first."""
+    """Read what the last audit found; None before the first, and after a change of rules."""
     text = access.setting_of(tx, _SETTING)
     if text is None:
         return None
     it = json.loads(text)
     return Audit(at=datetime.fromisoformat(it["at"]), books=it["books"], differing=it["differing"])
+
+
+def make_due(tx: Transaction) -> None:
+    """Have the next audit held at once."""
+    access.drop_setting(tx, _SETTING)
 
 
 def audit(app: App) -> int:
@@ -65,7 +81,7 @@ def audit(app: App) -> int:
         if app.stopping.is_set():
             return differing  # tomorrow's begins anew
         total += 1
-        differing += retrying(app.database, lambda tx, scope=scope: _differs(tx, app, scope))  # type: ignore[misc]
+        differing += _differs(app, scope)
     found = Audit(at=app.clock(), books=total, differing=differing)
     retrying(app.database, lambda tx: access.write_setting(tx, _SETTING, found.as_text))
     if differing:
@@ -86,70 +102,70 @@ def _scopes(app: App) -> Iterator[Scope]:
                 break
             yield from (Scope(campaign=campaign, advocate=who) for who in some)
             after = some[-1]
+        with read(app.database) as tx:
+            strays = books.strays(tx, campaign, limit=CHUNK)
+        yield from (Scope(campaign=campaign, advocate=who) for who in strays)
 
 
-def _differs(tx: Transaction, app: App, scope: Scope) -> bool:
-    """Compare books with the facts as of the moment at which they were last weighed."""
-    configured = app.campaign(scope.campaign)
-    assert configured is not None
-    lock(tx, app, [scope])
+def _differs(app: App, scope: Scope) -> bool:
+    """Compare books with the facts, both as of one moment; whoever books meanwhile is not kept waiting."""
     now = app.clock()
-    if is_about_to_be_weighed(tx, scope, now):
+    try:
+        note = _differences(app, scope, now)
+    except SQLAlchemyError:
+        raise  # the database is at fault, and not these books
+    except Exception as error:  # or nobody would look at the books that come after these
+        log.exception("audit: the books of %s in %s cannot be weighed", scope.advocate or "all", scope.campaign)
+        note = {"error": type(error).__name__}
+    if not note:
         return False
-    written = read_written(tx, scope)
-    opened = Opened(state=State(configured.programs), as_of=max([now, *written.times()]))
-    opened.take(books.events(tx, scope.campaign, scope.advocate), now)
-    result = opened.state.result(opened.as_of, scope.advocate)
-    found = {
-        "ledger": len(reconcile(written.ledger.values(), result.ledger)),
-        "rewards": len(set(written.rewards.items()) ^ set(rewards_of(result.rewards).items())),
-        "milestones": len(set(written.milestones.items()) ^ set(milestones_of(result.milestones).items())),
-    }
-    if not any(found.values()):
-        return False
-    note: dict[str, Any] = {name: count for name, count in found.items() if count}
-    referrals.note(
-        tx, "books_differ", at=now, cause="audit", participant=scope.advocate, campaign=scope.campaign, **note
-    )
+    more: dict[str, Any] = {"participant": scope.advocate, "campaign": scope.campaign, **note}
+    retrying(app.database, lambda tx: referrals.note(tx, "books_differ", at=now, cause="audit", **more))
     log.error("audit: the books of %s in %s differ from the facts: %s", scope.advocate or "all", scope.campaign, note)
     return True
 
 
-# --- what was promised ------------------------------------------------------------------------------------------------
+def _differences(app: App, scope: Scope, now: datetime) -> dict[str, Any]:
+    """Count what is written otherwise than it follows; nothing of books that somebody is about to write."""
+    configured = app.campaign(scope.campaign)
+    assert configured is not None
+    with read(app.database) as tx:
+        if out_of_date(tx, app, configured) or is_about_to_be_weighed(tx, scope, now):
+            return {}
+        stored = _stored(tx, scope)
+    return _compared(stored, _weighed(stored, configured.programs, scope.advocate, now))
 
 
-def hold_programs(tx: Transaction, app: App) -> None:
-    """Remember each version of a program that has taken effect, and have the books looked at where one has.
-
-    Raises `ChangedProgram` for one that was changed since, or taken away. As long as nothing has happened in a
-    campaign, its program may still be written anew.
-    """
-    now = app.clock()
-    for campaign in app.config.campaigns.values():
-        programs = [program for program in campaign.programs if not program.draft]
-        ahead = [it.effective_from for it in programs if it.effective_from and it.effective_from > now]
-        said = {it.version: fingerprint(it) for it in programs if not it.effective_from or it.effective_from <= now}
-        kept = access.programs(tx, campaign.id)
-        if books.has_events(tx, campaign.id):
-            for version in sorted(kept):
-                if said.get(version) != kept[version]:
-                    raise ChangedProgram(_CHANGED.format(version=version, campaign=campaign.id, next=max(kept) + 1))
-            # Nothing else would look at books of which nobody speaks.
-            if kept != said:
-                wake_all(tx, app, campaign.id, now, now)
-            elif ahead:
-                wake_all(tx, app, campaign.id, min(ahead), now)
-        if kept != said:
-            access.write_programs(tx, campaign.id, said, now)
-            access.drop_setting(tx, _SETTING)  # after a change of rules the next audit is due at once
+def _stored(tx: Transaction, scope: Scope) -> Stored:
+    stored = Stored(told=books.events(tx, scope.campaign, scope.advocate), written=read_written(tx, scope))
+    before = None
+    while some := referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, before=before, limit=CHUNK):
+        before, leads = (some[-1].captured_at, some[-1].id), [it.id for it in some]
+        stored.referrals.extend(some)
+        stored.deals.update(records.deals_of(tx, leads))
+        stored.pushed.update(records.pushed(tx, leads))
+    return stored
 
 
-_CHANGED = (
-    "version {version} of campaign {campaign} is in effect and has changed since; undo the change, and write it as "
-    "version {next} with effective_from: what people were promised stays"
-)
+def _weighed(stored: Stored, programs: Sequence[Program], advocate: str | None, now: datetime) -> Result:
+    """Say what follows from the facts, as of the moment at which the books were last weighed."""
+    opened = Opened(state=State(programs), as_of=max([now, *stored.written.times()]))
+    opened.take(stored.told, now)
+    return opened.state.result(opened.as_of, advocate)
 
 
-def fingerprint(program: Program) -> str:
-    """Name what a program says, however it is written."""
-    return hashlib.sha256(json.dumps(dump(program), sort_keys=True).encode()).hexdigest()
+def _compared(stored: Stored, result: Result) -> dict[str, int]:
+    written = stored.written
+    refused = {it.friend: it.reason for it in result.rejected}
+
+    def stands(it: Referral) -> Referral:
+        state, reason = result.referrals.get(it.friend), refused.get(it.friend)
+        return as_it_stands(it, state, reason, it.id in stored.pushed, stored.deals.get(it.id, ()))
+
+    found = {
+        "ledger": len(reconcile(written.ledger.values(), result.ledger)),
+        "rewards": len(set(written.rewards.items()) ^ set(rewards_of(result.rewards).items())),
+        "milestones": len(set(written.milestones.items()) ^ set(milestones_of(result.milestones).items())),
+        "referrals": sum(it != stands(it) for it in stored.referrals),
+    }
+    return {name: count for name, count in found.items() if count}

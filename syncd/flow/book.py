@@ -12,6 +12,7 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.flow.announce import announce
 from syncd.flow.app import App
+from syncd.flow.programs import keep_up
 from syncd.flow.shelf import Opened
 from syncd.flow.written import Pen, Scope, read_written
 from syncd.store import books, people, referrals, work
@@ -21,6 +22,7 @@ from syncd_rules import Event, Result, State
 log = logging.getLogger("syncd")
 
 REST = timedelta(days=1)  # how often the books of a campaign that is not configured are looked at
+SHORT_REST = timedelta(minutes=1)  # and those of one of which another process has newer rules
 CHUNK = 10_000  # ids in one question to the database
 
 K = TypeVar("K")
@@ -110,9 +112,11 @@ def book(
         add(tx, event, cause=cause, now=now)
     if version is None:
         return Result()  # nobody's books yet, or no longer: who opens some will read it
-    if app.campaign(campaign) is None:
-        # Without its rules everything would be taken back; its books rest until it is configured again.
-        _wake(tx, scope, now + REST, now)
+    configured = app.campaign(campaign)
+    if configured is None or not keep_up(tx, app, configured, now):
+        # By no rules, or by old ones, things would be taken back; its books rest until another process has its rules.
+        _wake(tx, scope, now, now, rest=REST if configured is None else SHORT_REST)
+        people.write_version(tx, campaign, scope.advocate, version + 1)  # whose they are may have changed
         return Result()
     if scope.advocate is None and not _is_tied(app, campaign):
         _wake_each(tx, campaign, now)
@@ -219,10 +223,10 @@ def _named(events: Iterable[Event]) -> frozenset[str]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _wake(tx: Transaction, scope: Scope, at: datetime | None, now: datetime) -> None:
-    """Have these books weighed again at `at`."""
+def _wake(tx: Transaction, scope: Scope, at: datetime | None, now: datetime, *, rest: timedelta = timedelta()) -> None:
+    """Have these books weighed again at `at`; they rest for so long first."""
     key, payload = _timer(scope)
-    work.set_timer(tx, key=key, source=scope.campaign, payload=payload, at=at, now=now)
+    work.set_timer(tx, key=key, source=scope.campaign, payload=payload, at=at, now=now, rest=rest)
 
 
 def _timer(scope: Scope) -> tuple[str, dict[str, str | None]]:

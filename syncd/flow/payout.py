@@ -11,6 +11,7 @@ from syncd.flow.app import App
 from syncd.flow.book import book, bring_up_to_date, lock
 from syncd.flow.deals import TICK
 from syncd.flow.facts import micros
+from syncd.flow.programs import OUT_OF_DATE, keep_up
 from syncd.flow.refusal import Refusal
 from syncd.store import books, referrals
 from syncd.store.books import Booked
@@ -36,9 +37,11 @@ def say(app: App, word: Word, key: str, *, by: str, cause: str) -> Booked:
 
     def once(tx: Transaction) -> Booked | Refusal:
         reward = _reward(tx, key)
-        if app.campaign(reward.campaign) is None:
+        if (configured := app.campaign(reward.campaign)) is None:
             raise Refusal("campaign_not_found", "this reward's campaign is not configured any more; its books rest")
         lock(tx, app, [reward])
+        if not keep_up(tx, app, configured, now):
+            raise Refusal("out_of_date", f"{OUT_OF_DATE.format(reward.campaign)}; nothing is handed out meanwhile")
         bring_up_to_date(tx, app, _reward(tx, key), now)
         reward = _reward(tx, key)
         statuses, not_so = _FROM[word]

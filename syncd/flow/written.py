@@ -124,21 +124,8 @@ class Pen:
         leads = [row.id for row in rows]
         deals, pushed = records.deals_of(self.tx, leads), records.pushed(self.tx, leads)
         for old in rows:
-            if old.reason == "already_referred":
-                continue  # a person who turned out to have been referred before; this referral is over
             state, reason = self.written.referrals.get(old.friend), self.written.rejected.get(old.friend)
-            if state and reason == "already_referred":
-                reason = None  # another sign-up of theirs was refused, and not this one
-            stands = standing(state, reason is not None, old.id in pushed, deals.get(old.id, ()))
-            qualified = state if stands == "qualified" else None
-            new = replace(
-                old,
-                standing=stands,
-                reason=reason or ("disqualified" if stands == "rejected" else None),
-                counted=bool(state and state.counted),
-                qualified_at=qualified.qualified_at if qualified else None,
-                qualified_via=qualified.via if qualified else None,
-            )
+            new = as_it_stands(old, state, reason, old.id in pushed, deals.get(old.id, ()))
             if new != old:
                 referrals.write_standing(self.tx, new)
             if new.standing != old.standing:
@@ -216,6 +203,26 @@ def _update(old: dict[K, V], new: Mapping[K, V], touched: Iterable[K] | None) ->
         else:
             del old[key]
     return before
+
+
+def as_it_stands(
+    old: Referral, state: ReferralState | None, reason: str | None, pushed: bool, deals: Iterable[Deal]
+) -> Referral:
+    """Give a referral as the rules, and what the CRMs say, will have it; `reason` is why the rules refused it."""
+    if old.reason == "already_referred":
+        return old  # a person who turned out to have been referred before; this referral is over
+    if state and reason == "already_referred":
+        reason = None  # another sign-up of theirs was refused, and not this one
+    stands = standing(state, reason is not None, pushed, deals)
+    qualified = state if stands == "qualified" else None
+    return replace(
+        old,
+        standing=stands,
+        reason=reason or ("disqualified" if stands == "rejected" else None),
+        counted=bool(state and state.counted),
+        qualified_at=qualified.qualified_at if qualified else None,
+        qualified_via=qualified.via if qualified else None,
+    )
 
 
 def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: Iterable[Deal]) -> Standing:

@@ -100,11 +100,14 @@ def programs(tx: Connection, campaign: str) -> dict[int, str]:
     return {row.version: row.fingerprint for row in rows}
 
 
-def write_programs(tx: Connection, campaign: str, said: Mapping[int, str], now: datetime) -> None:
-    """Remember these versions of a program, and no others."""
-    tx.execute(delete(program).where(and_(program.c.campaign == campaign, program.c.version.not_in(list(said)))))
-    for version, fingerprint in said.items():
-        put(tx, program, {"campaign": campaign, "version": version}, fingerprint=fingerprint, seen_at=now)
+def add_program(tx: Connection, campaign: str, version: int, fingerprint: str, now: datetime) -> bool:
+    """Remember that a version of a program has taken effect; False if that is known, and what it says may differ."""
+    return insert_new(tx, program, campaign=campaign, version=version, fingerprint=fingerprint, seen_at=now)
+
+
+def drop_programs(tx: Connection, campaign: str) -> None:
+    """Forget which versions of a program have taken effect."""
+    tx.execute(delete(program).where(program.c.campaign == campaign))
 
 
 def _token(row: Any) -> Token:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, union_all
 
 from syncd.contract import parts
+from syncd.store.tables import advocate as keeper
 from syncd.store.tables import event, ledger_posting, ledger_txn, milestone, participant, referral, reward
 from syncd.store.work import insert_new, put
 from syncd_rules import Event, Posting, Reward, Txn
@@ -130,6 +131,15 @@ def posted(tx: Connection, campaign: str, advocates: Sequence[str] | None) -> li
         given = select(reward.c.key).where(and_(reward.c.campaign == campaign, here))
         mine = and_(mine, or_(written, ledger_txn.c.entitlement.in_(given)))
     return _posted(tx, mine)
+
+
+def strays(tx: Connection, campaign: str, *, limit: int) -> list[str]:
+    """List those who have a ledger in a campaign, and no books, under whatever name."""
+    owner = ledger_txn.c.advocate
+    named = and_(keeper.c.campaign == campaign, keeper.c.participant.in_([owner, participant.c.merged_into]))
+    rows = ledger_txn.outerjoin(participant, participant.c.id == owner).outerjoin(keeper, named)
+    without = and_(ledger_txn.c.campaign == campaign, keeper.c.participant.is_(None))
+    return list(tx.scalars(select(owner).select_from(rows).where(without).distinct().order_by(owner).limit(limit)))
 
 
 def posted_of(tx: Connection, campaign: str, entitlements: Iterable[str]) -> list[tuple[str, Txn]]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.store.tables import inbox, outbox
 
 LEASE = timedelta(seconds=60)
+FRESH = 3  # failures of a timer within half a minute, as while the database is busy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,11 +196,19 @@ def told(
 
 
 def set_timer(
-    tx: Connection, *, key: str, source: str, payload: Mapping[str, Any], at: datetime | None, now: datetime
+    tx: Connection,
+    *,
+    key: str,
+    source: str,
+    payload: Mapping[str, Any],
+    at: datetime | None,
+    now: datetime,
+    rest: timedelta = timedelta(),
 ) -> None:
-    """Have the books named by `payload` looked at again at `at`, and at no other time."""
+    """Have the books named by `payload` looked at again at `at`, and at no other time; nobody tries within `rest`."""
     # Its age counts from when it is due: it may have been set weeks before.
-    values = {"due_at": at, "payload": dict(payload), "attempt": 0, "failures": 0, "error": None, "dead": False}
+    due_at = at and at + rest
+    values = {"due_at": due_at, "payload": dict(payload), "attempt": 0, "failures": 0, "error": None, "dead": False}
     values |= {"created_at": at or now}
     if at is None:
         tx.execute(update(inbox).where(inbox.c.key == key).values(due_at=None))
@@ -219,9 +228,10 @@ def set_timers(tx: Connection, timers: Sequence[tuple[str, Mapping[str, Any]]], 
 
 
 def timer_is_due(tx: Connection, key: str, now: datetime) -> bool:
-    """Tell whether a timer has run out, and nobody has seen to it or somebody is about to."""
-    due = or_(inbox.c.due_at <= now, and_(inbox.c.due_at.is_not(None), inbox.c.attempt > 0))
-    return tx.scalar(select(inbox.c.id).where(and_(inbox.c.key == key, due))) is not None
+    """Tell whether a timer has run out, and somebody is about to see to it; nobody is to one that keeps failing."""
+    ran_out = and_(inbox.c.due_at.is_not(None), inbox.c.created_at <= now)
+    fresh = inbox.c.failures < FRESH
+    return tx.scalar(select(inbox.c.id).where(and_(inbox.c.key == key, ran_out, fresh))) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

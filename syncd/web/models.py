@@ -355,6 +355,7 @@ class StatusGiven(Given):
     senders: Sequence[SenderGiven]
     receivers: Sequence[ReceiverGiven]
     referrals: Mapping[Standing, int]
+    out_of_date: Sequence[str]  # campaigns whose rules in effect this process does not have; it does not weigh them
     ledger: Ledger
 
 

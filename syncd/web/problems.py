@@ -36,6 +36,7 @@ _REFUSED = {
     "ambiguous": 409,
     "illegal_transition": 409,
     "erased": 409,
+    "out_of_date": 503,
     "not_found": 404,
 }
 _DATABASE = (OperationalError, InterfaceError, PoolExhausted)
@@ -96,7 +97,8 @@ def problem_of(error: Exception) -> Problem:
         case Problem():
             return error
         case Refusal(reason=reason):
-            return Problem(_REFUSED.get(reason, 422), reason, str(error))
+            status = _REFUSED.get(reason, 422)
+            return Problem(status, reason, str(error), headers={"Retry-After": "60"} if status == 503 else None)
         case BadJson():
             return Problem(400, "bad_json", str(error))
         case RequestValidationError():

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from syncd.flow import audit
 from syncd.flow.app import App
+from syncd.flow.programs import out_of_date
 from syncd.governor import is_short, left_of, ours, quota_text, turned
 from syncd.redaction import redact
 from syncd.store import books, quotas, receivers, referrals, sources, work
@@ -61,6 +62,7 @@ def report(app: App, tally: Tally) -> StatusGiven:
             ],
             receivers=_receivers(tx, app),
             referrals=referrals.count_by_standing(tx),  # type: ignore[arg-type]
+            out_of_date=[id for id, it in sorted(app.config.campaigns.items()) if out_of_date(tx, app, it)],
             ledger=Ledger(
                 balanced=not any(sums.values()),
                 audited_at=found.at if found else None,

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from syncd.contract import Person
-from syncd.flow.audit import EVERY, ChangedProgram, audit, hold_programs, last
+from syncd.flow.audit import audit
 from syncd.flow.book import book
 from syncd.flow.decide import decide
 from syncd.flow.decisions import Decision, decide_now
@@ -22,8 +22,8 @@ from syncd.flow.refusal import Refusal
 from syncd.flow.shelf import Shelf
 from syncd.store import books, referrals
 from syncd.store.books import Booked
-from syncd.store.engine import read, retrying, write
-from syncd.store.tables import event, ledger_txn, outbox, participant, reward
+from syncd.store.engine import read, write
+from syncd.store.tables import event, outbox, participant
 from tests.flow.booking import (
     AGREED,
     BUDGET,
@@ -287,78 +287,6 @@ class TestPersons:
         for old, into in ((ann, ann), ("per_0", ann), (ann, "per_0")):
             with pytest.raises(Refusal):
                 merge(world.app, old, into, cause="cli:eva")
-
-
-class TestAudit:
-    def test_books_that_say_what_the_facts_say_are_left_alone(self, world: World) -> None:
-        code = world.advocate()
-        for name in ("ben", "cid"):
-            qualify(world, world.refer(name, code).referral.id)
-        with read(world.app.database) as tx:
-            before = tx.scalar(select(func.count()).select_from(ledger_txn))
-        assert audit(world.app) == 0
-        with read(world.app.database) as tx:
-            assert tx.scalar(select(func.count()).select_from(ledger_txn)) == before
-            found = last(tx)
-        assert found is not None
-        assert (found.books, found.differing) == (1, 0)
-
-    def test_a_difference_is_told_and_not_mended(self, world: World) -> None:
-        code = world.advocate()
-        for name in ("ben", "cid"):
-            qualify(world, world.refer(name, code).referral.id)
-        with write(world.app.database) as tx:
-            tx.execute(reward.update().where(reward.c.rule == "two").values(status="fulfilled"))
-        assert audit(world.app) == 1
-        (line,) = world.history("books_differ")
-        assert line.detail["rewards"] == 2
-        assert [it.status for it in rewards(world) if it.rule == "two"] == ["fulfilled"]
-
-    def test_it_is_held_once_a_day(self, world: World) -> None:
-        world.advocate()
-        audit(world.app)
-        world.clock.move(hours=23)
-        audit(world.app)
-        with read(world.app.database) as tx:
-            first = last(tx)
-        assert first is not None
-        world.clock.move(seconds=(EVERY - timedelta(hours=23)).total_seconds())
-        audit(world.app)
-        with read(world.app.database) as tx:
-            assert last(tx) != first
-
-    def test_it_is_held_at_once_after_the_rules_have_changed(self, engine: Engine, tmp_path: Path) -> None:
-        world = World(engine, tmp_path, program=AGREED)
-        retrying(engine, lambda tx: hold_programs(tx, world.app))
-        audit(world.app)
-        with read(engine) as tx:
-            assert last(tx) is not None
-        second = AGREED.replace(
-            "campaign: spring", "campaign: spring\nversion: 2\neffective_from: 2026-03-01T00:00:00Z"
-        )
-        later = World(engine, tmp_path, program=f"{AGREED}---\n{second}").app
-        retrying(engine, lambda tx: hold_programs(tx, later))
-        with read(engine) as tx:
-            assert last(tx) is None
-
-    def test_a_program_in_effect_may_change_until_something_has_happened_by_it(
-        self, engine: Engine, tmp_path: Path
-    ) -> None:
-        world = World(engine, tmp_path, program=AGREED)
-        retrying(engine, lambda tx: hold_programs(tx, world.app))
-        dearer = World(engine, tmp_path, program=AGREED.replace("amount: 100", "amount: 900")).app
-        retrying(engine, lambda tx: hold_programs(tx, dearer))
-
-        world.advocate()
-        with pytest.raises(ChangedProgram, match="write it as version 2"):
-            retrying(engine, lambda tx: hold_programs(tx, world.app))
-        second = (
-            AGREED.replace("amount: 100", "amount: 900")
-            + "---\n"
-            + AGREED.replace("campaign: spring", "campaign: spring\nversion: 2\neffective_from: 2027-01-01T00:00:00Z")
-        )
-        later = World(engine, tmp_path, program=second).app
-        retrying(engine, lambda tx: hold_programs(tx, later))
 
 
 def test_a_late_event_leads_to_the_same_books_as_one_in_time(engine: Engine, tmp_path: Path) -> None:

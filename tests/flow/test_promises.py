@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.event import listen, remove
 
 from syncd.flow.app import App
-from syncd.flow.audit import ChangedProgram, audit, hold_programs
+from syncd.flow.audit import audit, last
 from syncd.flow.decide import decide
-from syncd.store import people
-from syncd.store.engine import retrying, write
-from tests.flow.booking import beside, money, pay, qualify
+from syncd.flow.payout import say
+from syncd.flow.persons import merge
+from syncd.flow.programs import out_of_date
+from syncd.flow.promises import ChangedProgram, hold_programs
+from syncd.flow.refusal import Refusal
+from syncd.store import access, people
+from syncd.store.engine import read, retrying, write
+from syncd.store.referrals import Referral
+from tests.flow.booking import beside, money, pay, qualify, rewards, who
 from tests.flow.world import World
 
 FIRST = """
@@ -32,6 +39,10 @@ qualification: {any_of: [{type: explicit, via: [api]}]}
 milestones:
   - {id: one-order, metric: orders, target: 1, rewards: [{kind: points, amount: 7}]}
 """
+THANKS_250 = FIRST.replace("spring\n", "spring\nversion: 2\neffective_from: 2026-03-05T00:00:00Z\n").replace(
+    "100", "250"
+)
+THANKS_250 = f"---{THANKS_250}"
 
 
 def hold(world: World, app: App | None = None) -> None:
@@ -75,6 +86,16 @@ def test_a_file_that_is_only_written_otherwise_says_the_same(engine: Engine, tmp
     hold(world, rewritten(world, tmp_path, FIRST.partition("\nrewards")[0] + lines))
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_from_starting(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=FIRST + SECOND)
+    world.clock.move(days=4)
+    world.advocate()
+    world.clock.move(days=-3)
+    hold(world)
+    with read(engine) as tx:
+        assert out_of_date(tx, world.app, world.app.config.campaigns["spring"]) == []
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["runs when it takes effect", "is started afterwards"])
 def test_a_new_version_is_looked_at_in_books_of_which_nobody_speaks(
     engine: Engine, tmp_path: Path, running: bool
@@ -98,10 +119,175 @@ def test_a_new_version_is_looked_at_in_books_of_which_nobody_speaks(
     assert audit(world.app) == 0
 
 
+def test_the_next_audit_is_due_once_the_rules_have_changed(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=FIRST)
+    hold(world)
+    audit(world.app)
+    world.clock.move(days=4)
+    hold(world, rewritten(world, tmp_path, FIRST + SECOND))
+    with read(engine) as tx:
+        assert last(tx) is None
+
+
+def test_a_program_may_be_written_anew_until_something_has_happened_by_it(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=FIRST)
+    hold(world)
+    dearer = rewritten(world, tmp_path, FIRST.replace("100", "900"))
+    hold(world, dearer)
+    world.advocate()
+    with pytest.raises(ChangedProgram, match="write it as version 2"):
+        hold(world)
+    hold(world, dearer)
+
+
+def test_a_version_that_took_effect_while_a_process_ran_is_not_changed_either(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=FIRST + THANKS_250)
+    hold(world)
+    code = world.advocate()
+    world.clock.move(days=4)
+    qualify(world, world.refer("ben", code).referral.id)
+    assert money(world) == {"POINTS": 250}
+    with pytest.raises(ChangedProgram, match="version 2 of campaign spring"):
+        hold(world, rewritten(world, tmp_path, FIRST + THANKS_250.replace("250", "1")))
+
+
+def test_every_version_that_is_ahead_is_looked_at_when_it_takes_effect(engine: Engine, tmp_path: Path) -> None:
+    third = SECOND.replace("version: 2", "version: 3").replace("03-05", "03-08").replace("amount: 7", "amount: 9")
+    world = World(engine, tmp_path, program=FIRST)
+    world.advocate()
+    pay(world, "o1", "ann", "20.00")
+    world.app = rewritten(
+        world, tmp_path, FIRST + SECOND.replace("one-order", "none").replace("orders", "reviews") + third
+    )
+    hold(world)
+    for _ in range(2):
+        world.clock.move(days=4)
+        decide(world.app)
+    assert money(world) == {"POINTS": 9}
+
+
+@pytest.fixture
+def overtaken(engine: Engine, tmp_path: Path) -> Overtaken:
+    """A process that was started before the version that is in effect by now, and one that was started since."""
+    world = World(engine, tmp_path, program=FIRST)
+    hold(world)
+    code = world.advocate()
+    new = rewritten(world, tmp_path, FIRST + THANKS_250)
+    world.clock.move(days=4)
+    hold(world, new)
+    decide(new)  # whoever has books is looked at
+    return Overtaken(world=world, code=code, old=world.app, new=new)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overtaken:
+    world: World
+    code: str
+    old: App
+    new: App
+
+    def refer(self, by: App, name: str) -> Referral:
+        self.world.app = by
+        return self.world.refer(name, self.code).referral
+
+
+def test_a_process_with_older_rules_takes_nothing_back(overtaken: Overtaken) -> None:
+    world = overtaken.world
+    qualify(world, overtaken.refer(overtaken.new, "ben").id)
+    assert money(world) == {"POINTS": 250}
+    assert audit(overtaken.old) == 0  # nor does it say that the other is wrong
+    overtaken.refer(overtaken.old, "cid")
+    assert money(world) == {"POINTS": 250}
+
+
+def test_what_a_process_with_older_rules_was_told_is_weighed_by_the_other(overtaken: Overtaken) -> None:
+    world = overtaken.world
+    qualify(world, overtaken.refer(overtaken.old, "ben").id)
+    assert audit(overtaken.new) == 0  # for it is about to be weighed
+    world.clock.move(minutes=1)
+    assert decide(overtaken.old) > 0
+    assert decide(overtaken.old) == 0  # it rests before it looks again
+    assert money(world) == {}
+    world.clock.move(minutes=1)
+    decide(overtaken.new)
+    assert money(world) == {"POINTS": 250}
+    world.clock.move(days=1)
+    assert audit(overtaken.new) == 0
+
+
+def test_people_who_prove_one_to_a_process_with_older_rules_are_one_to_the_other(overtaken: Overtaken) -> None:
+    world = overtaken.world
+    qualify(world, overtaken.refer(overtaken.new, "ben").id)
+    world.advocate("ada")
+    merge(overtaken.old, who(world, "ann"), who(world, "ada"), cause="test")
+    world.clock.move(minutes=1)
+    decide(overtaken.new)
+    assert money(world, "ada") == {"POINTS": 250}
+    assert {it.advocate for it in rewards(world)} == {who(world, "ada")}
+    world.clock.move(days=1)
+    assert audit(overtaken.new) == 0
+
+
+def test_a_process_with_older_rules_says_so_once(overtaken: Overtaken, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("ben", "cid"):
+        overtaken.refer(overtaken.old, name)
+    (line,) = [it.getMessage() for it in caplog.records if it.levelname == "ERROR"]
+    assert line.startswith("campaign spring: another process has newer rules, restart this one")
+
+
+def test_of_a_reward_nothing_is_said_to_a_process_with_older_rules(overtaken: Overtaken) -> None:
+    qualify(overtaken.world, overtaken.refer(overtaken.new, "ben").id)
+    (reward,) = rewards(overtaken.world)
+    with pytest.raises(Refusal, match="campaign spring: another process has newer rules") as refused:
+        say(overtaken.old, "fulfilled", reward.key, by="eva", cause="cli:eva")
+    assert refused.value.reason == "out_of_date"
+    assert say(overtaken.new, "fulfilled", reward.key, by="eva", cause="cli:eva").status == "fulfilled"
+
+
+def test_of_two_who_take_a_new_version_to_say_different_things_the_first_to_book_is_right(
+    engine: Engine, tmp_path: Path
+) -> None:
+    world = World(engine, tmp_path, program=FIRST + THANKS_250)
+    hold(world)
+    code = world.advocate()
+    first, second = world.app, rewritten(world, tmp_path, FIRST + THANKS_250.replace("250", "1"))
+    hold(world, second)
+    world.clock.move(days=4)
+    for world.app, name in ((first, "ben"), (second, "cid")):
+        qualify(world, world.refer(name, code).referral.id)
+    assert money(world) == {"POINTS": 250}
+    world.clock.move(minutes=1)
+    decide(first)
+    assert money(world) == {"POINTS": 500}
+
+
+def test_of_two_who_book_at_the_same_moment_one_was_first(engine: Engine, tmp_path: Path) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite lets one process write at a time")
+    world = World(engine, tmp_path, program=FIRST + THANKS_250)
+    hold(world)
+    ben = world.refer("ben", world.advocate()).referral
+    world.clock.move(days=4)
+    others = iter(["as another process has it"])
+
+    def meanwhile(_: object, __: object, statement: str, *___: object) -> None:
+        if "FROM program" in statement and (said := next(others, None)):
+            with write(engine) as tx:
+                access.add_program(tx, "spring", 2, said, world.clock())
+
+    listen(engine, "after_cursor_execute", meanwhile)
+    try:
+        qualify(world, ben.id)
+    finally:
+        remove(engine, "after_cursor_execute", meanwhile)
+    assert money(world) == {}
+
+
 def test_old_timers_of_a_campaign_without_a_budget_weigh_each_books_alone(engine: Engine, tmp_path: Path) -> None:
     held = FIRST.replace("rewards:", "settlement: {hold: P3D}\nrewards:")
     tied = held.replace("rewards:", "limits: {campaign: {budget: {points: 1000}}}\nrewards:")
-    world = World(engine, tmp_path, program=tied)
+    ahead = tied.replace("spring\n", "spring\nversion: 2\neffective_from: 2027-01-01T00:00:00Z\n")
+    world = World(engine, tmp_path, program=f"{held}---{ahead}")
     qualify(world, world.refer("ben", world.advocate("ann")).referral.id)
     qualify(world, world.refer("cid", world.advocate("ada")).referral.id)
     world.app = rewritten(world, tmp_path, held)

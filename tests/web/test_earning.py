@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from syncd.flow.decide import decide
-from syncd.store import books
-from syncd.store.engine import read
+from syncd.store import access, books
+from syncd.store.engine import read, write
 from syncd.web import tokens
 from tests.flow.booking import AGREED
 from tests.web.site import Site, code, running
@@ -88,6 +88,20 @@ def test_what_a_sender_tells_that_cannot_be_booked_is_a_dead_letter(site: Site) 
 
     assert code(unreadable) == (400, "unusable")
     assert len(site.inbox(dead=True)) == 2
+
+
+def test_what_a_process_with_older_rules_is_told_is_kept_and_no_reward_is_handed_out(site: Site) -> None:
+    site.call("POST", f"/api/v1/referrals/{site.refer().json()['id']}/qualify")
+    key = the_reward(site)["key"]
+    assert site.call("GET", "/api/v1/status").json()["out_of_date"] == []
+    with write(site.app.database) as tx:
+        access.add_program(tx, "spring", 2, "as another process has it", site.app.clock())
+
+    assert tell(site).json() == {"campaigns": ["spring"]}
+    answer = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key, "by": "eva"})
+
+    assert (*code(answer), answer.headers["Retry-After"]) == (503, "out_of_date", "60")
+    assert site.call("GET", "/api/v1/status").json()["out_of_date"] == ["spring"]
 
 
 def test_a_reward_is_handed_out_once(site: Site) -> None:

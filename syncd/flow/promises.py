@@ -1,0 +1,51 @@
+"""Promises: what people were promised stays; a process whose rules are not those in effect does not begin to book."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection as Transaction
+
+from syncd.config import Campaign
+from syncd.flow import audit
+from syncd.flow.app import App
+from syncd.flow.book import wake_all
+from syncd.flow.programs import differing, in_effect, known
+from syncd.store import access, books
+
+
+class ChangedProgram(Exception):
+    """A version of a program has changed although it is in effect and something was earned by it."""
+
+
+def hold_programs(tx: Transaction, app: App) -> None:
+    """Write down each version of a program that has taken effect, and have the books looked at where one has.
+
+    Raises `ChangedProgram` for one that was changed since, or taken away. As long as nothing has happened in a
+    campaign, its program may still be written anew.
+    """
+    for campaign in app.config.campaigns.values():
+        _hold(tx, app, campaign)
+
+
+def _hold(tx: Transaction, app: App, campaign: Campaign) -> None:
+    now, said = app.clock(), known(app, campaign)
+    kept, happened = access.programs(tx, campaign.id), books.has_events(tx, campaign.id)
+    if changed := differing(kept, said):
+        if happened:
+            raise ChangedProgram(_CHANGED.format(version=changed[0], campaign=campaign.id, next=max(kept) + 1))
+        access.drop_programs(tx, campaign.id)
+        kept = {}
+    begun = [version for version in in_effect(campaign, now) if version not in kept]
+    for version in begun:
+        access.add_program(tx, campaign.id, version, said[version], now)
+    if begun:
+        audit.make_due(tx)  # as after each change of rules
+    ahead = [it.effective_from for it in campaign.programs if it.effective_from and it.effective_from > now]
+    # Nothing else would look at books of which nobody speaks.
+    if happened and (begun or ahead):
+        wake_all(tx, app, campaign.id, now if begun else min(ahead), now)
+
+
+_CHANGED = (
+    "version {version} of campaign {campaign} is in effect and has changed since; undo the change, and write it as "
+    "version {next} with effective_from: what people were promised stays"
+)
