@@ -13,7 +13,7 @@ from syncd.store import access, books
 
 
 class ChangedProgram(Exception):
-    """A version of a program has changed although it is in effect and something was earned by it."""
+    """A version of a program in effect has changed, or one comes too late: what was earned would change with it."""
 
 
 def hold_programs(tx: Transaction, app: App) -> None:
@@ -35,7 +35,12 @@ def _hold(tx: Transaction, app: App, campaign: Campaign) -> None:
         access.drop_programs(tx, campaign.id)
         kept = {}
     begun = [version for version in in_effect(campaign, now) if version not in kept]
+    starts = {it.version: it.effective_from for it in campaign.programs}
     for version in begun:
+        since = starts[version]
+        if since is not None and books.has_booked(tx, campaign.id, since):
+            at = since.isoformat()
+            raise ChangedProgram(_TOO_LATE.format(version=version, campaign=campaign.id, at=at))
         access.add_program(tx, campaign.id, version, said[version], now)
     if begun:
         audit.make_due(tx)  # as after each change of rules
@@ -48,4 +53,8 @@ def _hold(tx: Transaction, app: App, campaign: Campaign) -> None:
 _CHANGED = (
     "version {version} of campaign {campaign} is in effect and has changed since; undo the change, and write it as "
     "version {next} with effective_from: what people were promised stays"
+)
+_TOO_LATE = (
+    "version {version} of campaign {campaign} would have been in effect since {at}, and things were booked since "
+    "by the version before; give it an effective_from that is still to come: what people were promised stays"
 )

@@ -107,6 +107,12 @@ def has_events(tx: Connection, campaign: str) -> bool:
     return tx.scalar(select(event.c.seq).where(event.c.campaign == campaign).limit(1)) is not None
 
 
+def has_booked(tx: Connection, campaign: str, since: datetime) -> bool:
+    """Tell whether the ledger of a campaign has been written to from a time on."""
+    booked = and_(ledger_txn.c.campaign == campaign, ledger_txn.c.recorded_at >= since)
+    return tx.scalar(select(ledger_txn.c.key).where(booked).limit(1)) is not None
+
+
 def causes_of(tx: Connection, campaign: str, advocate: str | None) -> dict[str, str]:
     """Tell who or what each event in an advocate's books, or in a whole campaign's, came from."""
     rows = tx.execute(select(event.c.id, event.c.cause).where(_in_books(campaign, advocate)))

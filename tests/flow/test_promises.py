@@ -49,6 +49,21 @@ def hold(world: World, app: App | None = None) -> None:
     retrying(world.app.database, lambda tx: hold_programs(tx, app or world.app))
 
 
+def test_a_version_that_would_have_begun_before_what_was_booked_is_refused(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=FIRST)
+    hold(world)
+    ben = world.refer("ben", world.advocate()).referral
+    qualify(world, ben.id)  # on 2 March or later
+    began = THANKS_250.replace("2026-03-05T00:00:00Z", world.clock().isoformat())
+    with pytest.raises(ChangedProgram, match="version 2 of campaign spring would have been in effect since"):
+        hold(world, rewritten(world, tmp_path, FIRST + began))
+    assert money(world) == {"POINTS": 100}
+
+    world.clock.move(seconds=1)
+    later = THANKS_250.replace("2026-03-05T00:00:00Z", world.clock().isoformat())
+    hold(world, rewritten(world, tmp_path, FIRST + later))  # nothing was booked since: nobody was promised otherwise
+
+
 def rewritten(world: World, folder: Path, program: str) -> App:
     """Give the process that starts with this program instead."""
     return replace(beside(world.app), config=World(world.app.database, folder, program=program).app.config)
