@@ -219,6 +219,9 @@ class Register:
     # --- the decision -------------------------------------------------------------------------------------------------
 
     def _verdict(self, event: Event) -> Attributed | Refused:
+        accepted = self.accepted.get(event.data["friend"])
+        if accepted is not None and accepted.order < event.order:
+            return Refused(reason="already_referred")  # whatever else there is to say of the code
         program = self._versions.at(event.at)
         if program is None or event.at not in program.runs:
             return Refused(reason="campaign_not_running")
@@ -268,14 +271,12 @@ class Register:
     def _doubts(self, event: Event, code: Code, program: Program, verdict: Verdict) -> Iterator[str]:
         """Give the reasons for which the program answers this sign-up with `verdict`, the gravest first."""
         friend, rules, order = event.data["friend"], program.eligibility, event.order
-        accepted, joined = self.accepted.get(friend), self._joined.get(friend)
+        joined = self._joined.get(friend)
         marks = {(name, key) for at, name, key in self._marks.get(code.advocate, ()) if at < order}
         if rules.self_referral == verdict and (
             friend == code.advocate or ("identity", event.data.get("identity")) in marks
         ):
             yield "self_referral"
-        if verdict == "reject" and accepted is not None and accepted.order < order:
-            yield "already_referred"
         since = min((since for at, since in self._customers.get(friend, ()) if at < order), default=None)
         if rules.existing_customer == verdict and since is not None and since <= event.at:
             yield "existing_customer"

@@ -40,6 +40,21 @@ def test_the_first_sign_up_is_the_one_that_counts() -> None:
     assert effects(result, "trigger.new_referral_count") == 1
 
 
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [({}, "NONE"), ({"default_redemption_limit": "1"}, "ADA"), ({"default_valid_for": "P2D"}, "ADA")],
+)
+def test_whoever_is_referred_is_refused_as_such_whatever_their_next_code_is_worth(
+    codes: dict[str, str], code: str
+) -> None:
+    story = Story().signs_up("bob", 1).signs_up("bob", 9, code=code)
+
+    assert rejections(story.told(program(codes=codes))) == [("bob", "already_referred")]
+    assert rejections(story.told(program(codes=codes, runs={"until": day(3).isoformat()}))) == [
+        ("bob", "already_referred")
+    ]
+
+
 def test_the_first_touch_outranks_the_code_at_sign_up() -> None:
     story = Story().happened(0, "code.created", code="EVE", advocate="eve")
     story.happened(1, "referral.captured", friend="bob", code="nonsense")
