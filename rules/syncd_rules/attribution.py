@@ -41,7 +41,7 @@ class Code:
         """Say why it cannot be used now, or None."""
         until = self.valid_until
         if until is None and program.codes.default_valid_for:
-            until = add(self.created_at, program.codes.default_valid_for, program.timezone)
+            until = add(self.valid_from or self.created_at, program.codes.default_valid_for, program.timezone)
         if self.valid_from is not None and now < self.valid_from:
             return "code_not_started"
         if until is not None and now >= until:

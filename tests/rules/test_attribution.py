@@ -83,6 +83,8 @@ def test_a_refused_friend_may_try_again() -> None:
         ({"redemption_limit": 0}, 1, None),
         ({}, 9, None),
         ({}, 10, "code_expired"),
+        ({"valid_from": day(2).isoformat()}, 11, None),
+        ({"valid_from": day(2).isoformat()}, 12, "code_expired"),
     ],
 )
 def test_a_code_works_in_its_time_and_so_many_times(code: dict[str, Any], on: float, reason: str | None) -> None:
