@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from syncd_rules.orders import Orders
 from syncd_rules.prize import ReferralReward
 from syncd_rules.progress import Progress
 from syncd_rules.purchases import Purchases
-from syncd_rules.qualification import Ignored
+from syncd_rules.qualification import Case, Ignored
 from syncd_rules.referral import Referral
 from syncd_rules.time import add
 from syncd_rules.timers import WINDOW, Timers
@@ -73,10 +74,12 @@ class Friends:
         if referral.frozen:
             return
         try:
-            referral.case = qualification.heard(referral.case, event, referral.terms)
+            case = qualification.heard(referral.case, event, referral.terms)
         except Ignored as ignored:
             self._books.suppress(self.advocate, "qualification", referral.friend, str(ignored))
         else:
+            by_rule = event.type == "deal.stage_changed"  # a word takes an earlier one back at any time
+            referral.case = self._in_time(referral, case, event.at) if by_rule else case
             self._settle(referral, event, number)
 
     def hear(self, event: Event, number: int) -> None:
@@ -88,7 +91,8 @@ class Friends:
             order = referral.orders.pay(event, number)
             if order is None:
                 return
-            referral.case = qualification.bought(referral.case, referral.orders, referral.terms)
+            case = qualification.bought(referral.case, order, referral.orders)
+            referral.case = self._in_time(referral, case, event.at)
             self._settle(referral, event, number)
             self.by_order[order.id] = referral
             order.counted = len(self.counted)
@@ -102,6 +106,13 @@ class Friends:
         elif event.type == "participant.erased":
             referral.frozen = True
             self._books.void_pending(referral.friend, event.at, event.id)
+
+    def _in_time(self, referral: Referral, case: Case, at: datetime) -> Case:
+        """Let a disqualification stand where what would end it comes too late, or by a code that is worth nothing."""
+        ends = referral.case.withdrawn and not case.withdrawn
+        if ends and (referral.closed(at) or self._barred(referral, at)):
+            return replace(case, withdrawn=True)
+        return case
 
     def may_expire(self, friend: str) -> bool:
         """Tell whether a referral can still run out of time."""

@@ -97,6 +97,17 @@ class Orders:
             case "cumulative":
                 return any(purchase.enough(net, currency) for currency, net in self.net.items())
             case "first_order":
-                first = next(iter(self.by_id.values()), None)
+                first = self._first
                 return first is not None and purchase.enough(first.net, first.currency)
         return self._enough.get(number, 0) > 0
+
+    def completes(self, order: Order, number: int) -> bool:
+        """Tell whether it is this order by which the orders are what a program asks for."""
+        purchase, net = self.purchases[number], order.net
+        if purchase.basis == "cumulative" and net:
+            net = self.net[order.currency]
+        return purchase.enough(net, order.currency) and (purchase.basis != "first_order" or order is self._first)
+
+    @property
+    def _first(self) -> Order | None:
+        return next(iter(self.by_id.values()), None)

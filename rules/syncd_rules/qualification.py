@@ -8,7 +8,7 @@ from functools import cache
 
 from syncd_rules.events import Event
 from syncd_rules.model import Program, Stages
-from syncd_rules.orders import Orders
+from syncd_rules.orders import Order, Orders
 
 _NONE: frozenset[str] = frozenset()
 
@@ -47,9 +47,9 @@ def heard(case: Case, event: Event, program: Program) -> Case:
     return _decided(case, event.type == "referral.qualified", event.data["via"], program)
 
 
-def bought(case: Case, orders: Orders, program: Program) -> Case:
+def bought(case: Case, order: Order, orders: Orders) -> Case:
     """Give the case as it is after an order: one that is enough overrules an earlier disqualification."""
-    if case.withdrawn and _purchased(orders, program):
+    if case.withdrawn and any(orders.completes(order, number) for number in range(len(orders.purchases))):
         return replace(case, withdrawn=False)
     return case
 
@@ -70,14 +70,18 @@ def _moved(case: Case, deal: str, stage: str, program: Program) -> Case:
     new = passed
     if stages.multiple_deals == "all":
         new = frozenset.intersection(*all_passed.values())
-    return Case(
+    moved = Case(
         deals={**case.deals, deal: stage},
         passed=all_passed,
         visited=_union(case.visited, tuple(name for name in stages.order[:-1] if name in new)),
         manual=case.manual,
         explicit=case.explicit,
-        withdrawn=case.withdrawn and stage not in _far_enough(program),
+        withdrawn=case.withdrawn,
     )
+    goals = _far_enough(program)
+    if case.withdrawn and stage in goals and not goals.isdisjoint(reached(moved, stages)):
+        return replace(moved, withdrawn=False)
+    return moved
 
 
 def _decided(case: Case, qualified: bool, via: str, program: Program) -> Case:

@@ -129,6 +129,59 @@ def test_an_explicit_disqualification_stands_until_something_qualifies_anew() ->
     assert bob(story.deal("bob", "won", 6).told(rules)).qualified_at == day(6)
 
 
+@pytest.mark.parametrize(
+    ("basis", "amount", "currency", "ends"),
+    [
+        ("single_order", "100", "USD", True),
+        ("single_order", "99.99", "USD", False),
+        ("single_order", "500", "GBP", False),
+        ("first_order", "500", "USD", False),  # it is the second
+        ("cumulative", "0.01", "USD", True),
+        ("cumulative", "0", "USD", False),
+        ("cumulative", "0.01", "EUR", False),
+    ],
+)
+def test_an_order_ends_a_disqualification_where_it_is_enough_itself(
+    basis: str, amount: str, currency: str, ends: bool
+) -> None:
+    bought = {"type": "purchase", "basis": basis, "min": {"USD": "100", "EUR": "90"}}
+    rules = program(qualification={"any_of": [bought, {"type": "explicit", "via": ["api"]}]})
+    story = Story().signs_up("bob").buys("bob", "150", 2).disqualified("bob", "api", 3)
+
+    state = bob(story.buys("bob", amount, 4, currency=currency).told(rules))
+
+    assert (state.status, state.qualified_at) == (("qualified", day(4)) if ends else ("disqualified", None))
+
+
+@pytest.mark.parametrize(("on", "status"), [(9, "qualified"), (11, "disqualified")])
+def test_what_comes_too_late_ends_no_disqualification(on: float, status: str) -> None:
+    rules = program(
+        counting="referrals",
+        attribution={"conversion_window": "P9D"},
+        qualification={"any_of": [*explicit("api")["any_of"], {"type": "purchase"}]},
+    )
+    told = bob(Story().signs_up("bob", 1).disqualified("bob", "api", 2).buys("bob", "5", on).told(rules))
+    assert (told.status, told.counted) == (status, status == "qualified")
+
+    told = bob(Story().signs_up("bob", 1).disqualified("bob", "api", 2).deal("bob", "won", on).told(rules))
+    assert (told.status, told.counted) == (status, status == "qualified")
+
+
+def test_what_comes_by_a_code_that_is_worth_nothing_ends_no_disqualification() -> None:
+    rules = program(codes={"checked_at": "qualification", "default_valid_for": "P9D"}, qualification=explicit("api"))
+    story = Story().signs_up("bob", 1).disqualified("bob", "api", 2)
+
+    assert bob(story.deal("bob", "won", 10).told(rules)).status == "disqualified"
+
+
+def test_one_deal_of_two_ends_no_disqualification_where_all_must_be_won() -> None:
+    rules = program(counting="referrals", stages={"multiple_deals": "all"}, qualification=explicit("api"))
+    story = Story().signs_up("bob").disqualified("bob", "api", 2).deal("bob", "meeting", 3, "d1")
+    assert bob(story.deal("bob", "won", 4, "d2").told(rules)).status == "disqualified"
+
+    assert bob(story.deal("bob", "won", 5, "d1").told(rules)).qualified_at == day(5)
+
+
 def test_an_unlisted_disqualification_changes_nothing() -> None:
     assert bob(Story().wins("bob").disqualified("bob", "api", 3).told()).status == "qualified"
 
