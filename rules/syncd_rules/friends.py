@@ -18,7 +18,7 @@ from syncd_rules.prize import ReferralReward
 from syncd_rules.progress import Progress
 from syncd_rules.purchases import Purchases
 from syncd_rules.qualification import Case, Ignored
-from syncd_rules.referral import Referral
+from syncd_rules.referral import Grounds, Referral
 from syncd_rules.time import add
 from syncd_rules.timers import WINDOW, Timers
 from syncd_rules.versions import Versions
@@ -175,23 +175,20 @@ class Friends:
 
     def _reward(self, referral: Referral, event: Event) -> None:
         """Grant or take back the rewards of one referral, where something that they go by is not as it was."""
-        stages = referral.stages()
-        closed, out = referral.closed(event.at), referral.out
-        looked = (stages, closed, out, referral.qualified_at, referral.friend in self.counted)
-        if looked == referral.looked:
+        counted = referral.friend in self.counted
+        now = Grounds(referral.stages(), referral.closed(event.at), referral.out, referral.qualified_at, counted)
+        if now == referral.grounds:
             return
-        referral.looked = looked
+        before, referral.grounds = referral.grounds, now
         for rule, terms in referral.rules(self._versions.at(event.at)):
             if rule.trigger == "order.paid" or not rule.where(referral.fields):
                 continue
-            if rule.trigger == "stage.reached":
-                ground = rule.stage in stages and (not closed or rule.id in referral.earned)
-            else:
-                ground = referral.qualified_at is not None
-            if ground and not out:
+            earned = rule.id in referral.earned
+            if not now.hold(rule, earned):
+                if earned:
+                    self._lose(referral, rule, event)
+            elif earned or not before.hold(rule, earned):  # else it is of a version that came after
                 self._earn(referral, rule, terms, event)
-            elif rule.id in referral.earned or rule.id in referral.kept:
-                self._lose(referral, rule, event)
 
     def _earn(self, referral: Referral, rule: ReferralReward, terms: Program, event: Event) -> None:
         """Give a reward for which there is ground, once; what a limit kept back is given when the referral counts."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from syncd_rules import qualification
 from syncd_rules.attribution import Code
@@ -18,6 +19,27 @@ from syncd_rules.time import add
 from syncd_rules.where import Fields
 
 Terms = tuple[ReferralReward, Program]
+
+
+class Grounds(NamedTuple):
+    """What the rewards of a referral go by, as it was at some moment."""
+
+    stages: frozenset[str] = frozenset()
+    closed: bool = False
+    out: bool = True
+    qualified_at: datetime | None = None
+    counted: bool = False
+
+    def hold(self, rule: ReferralReward, earned: bool) -> bool:
+        """Tell whether there was ground for a reward; a stage after the window closed is none, but was `earned`."""
+        if self.out:
+            return False
+        if rule.trigger == "stage.reached":
+            return rule.stage in self.stages and (earned or not self.closed)
+        return self.qualified_at is not None
+
+
+NO_GROUNDS = Grounds()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -47,7 +69,7 @@ class Referral:
     firsts: dict[str, datetime] = field(default_factory=dict)  # order rule -> the first order that it was for
     shared: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # (order rule, currency)
     _reached: tuple[Case, frozenset[str]] | None = None  # for the case that it was worked out for
-    looked: tuple[object, ...] = ()  # what the rewards went by when they were looked at
+    grounds: Grounds = NO_GROUNDS  # when the rewards were last looked at
 
     @property
     def out(self) -> bool:

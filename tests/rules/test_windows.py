@@ -113,6 +113,21 @@ def test_the_terms_are_those_at_capture_or_at_qualification(terms: str, points: 
     assert held(story.deal("bob", "lost", 21).told(*versions), "ada") == 0
 
 
+def test_what_was_earned_under_one_version_earns_nothing_more_under_the_next() -> None:
+    def version(number: int, *more: dict[str, Any], **start: str) -> Program:
+        rewards = [POINTS_FOR_A_FRIEND, *more]
+        return program(version=str(number), attribution={"terms_at": "qualification"}, rewards=rewards, **start)
+
+    bonus = {**POINTS_FOR_A_FRIEND, "id": "bonus"}
+    early = {**bonus, "id": "early", "trigger": "stage.reached", "stage": "meeting"}
+    versions = version(1), version(2, bonus, early, effective_from=day(10).isoformat())
+    story = Story().signs_up("bob").deal("bob", "won", 2).deal("bob", "lead", 11, "another")
+    assert statuses(story.told(*versions)) == {("ada", "thanks", "bob"): "available"}
+
+    story.deal("bob", "lost", 12).deal("bob", "won", 13)  # what begins anew is earned under the version in force
+    assert held(story.told(*versions), "ada") == 200
+
+
 def late_codes(**code: Any) -> Story:
     story = Story().happened(0, "code.created", code="EVE", advocate="eve", **code)
     for number, friend in enumerate(("bob", "cem")):
