@@ -164,10 +164,12 @@ class Friends:
             since = self.counted.remove(referral.friend)
             if since:
                 self._progress.feed("referrals", since[0], since[1], -1)
-            referral.weighed, referral.uncounted = False, None
+            referral.weighed = False  # what a limit refused once stays refused
         elif not referral.weighed:
             referral.weighed = True
-            referral.uncounted = "erased" if self.erased else self.counted.refusal(at, self._in_force(referral, at))
+            if referral.uncounted is None:
+                refusal = self.counted.refusal(at, self._in_force(referral, at))
+                referral.uncounted = "erased" if self.erased else refusal
             if referral.uncounted is None:
                 self.counted.add(referral.friend, at, number)
                 self._progress.feed("referrals", at, number, 1)

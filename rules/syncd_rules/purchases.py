@@ -40,7 +40,7 @@ class Purchases:
             due = referral.shares if rule.to == "advocate" else referral.gifts
             if not due:
                 self._lose(it, rule, referral, at, cause)
-                if referral.uncounted:
+                if referral.weighed and referral.uncounted:
                     self._books.suppress(it.to, rule.id, order.id, referral.uncounted)
             elif rule.to == "advocate" and self._friends.erased:
                 self._books.suppress(it.to, rule.id, order.id, "erased")

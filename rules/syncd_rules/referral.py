@@ -59,8 +59,8 @@ class Referral:
     orders: Orders = field(default_factory=Orders)
     qualified_at: datetime | None = None
     via: str | None = None
-    weighed: bool = False  # whether it counts has been decided
-    uncounted: str | None = None  # the limit that keeps it from counting
+    weighed: bool = False  # it would count, and whether it does has been decided
+    uncounted: str | None = None  # the limit that keeps it from counting, for good
     frozen: bool = False  # the friend was erased
     earned: dict[str, Terms] = field(default_factory=dict)  # by rule: what there is ground for
     kept: set[str] = field(default_factory=set)  # rules that a limit keeps back

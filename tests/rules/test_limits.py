@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from syncd_rules import Program, Result
 from tests.rules.story import POINTS_FOR_A_FRIEND, Story, held, program, reasons
 
@@ -40,13 +42,32 @@ def test_a_freed_slot_serves_a_later_referral_and_not_the_one_refused() -> None:
     assert counted(story.told(limited(max_referrals="1"))) == ["dan"]
 
 
-def test_a_refused_referral_that_qualifies_anew_is_weighed_anew() -> None:
-    story = Story().wins("bob", "cem").deal("bob", "lost", 3).deal("cem", "lost", 3).deal("cem", "won", 4)
+@pytest.mark.parametrize("counting", ["conversions", "referrals"])
+def test_a_refused_referral_stays_refused_however_often_it_qualifies_anew(counting: str) -> None:
+    rules = program(
+        counting=counting, limits={"per_advocate": {"max_referrals": "1"}}, rewards=[POINTS_FOR_A_FRIEND, WELCOME]
+    )
+    story = Story().wins("bob", "cem").disqualified("bob", "manual", 3)
+    story.deal("cem", "lost", 3).disqualified("cem", "manual", 4)
+    assert reasons(story.told(rules)) == []
+    assert counted(story.told(rules)) == []
 
-    result = story.told(limited(max_referrals="1"))
+    result = story.deal("cem", "won", 5).qualified("cem", "manual", 6).told(rules)
+    assert counted(result) == []
+    assert (held(result, "ada"), held(result, "cem", "COUNT:free_shipping")) == (0, 1)
+    assert reasons(result) == [("thanks", "cem", "max_referrals")]
 
-    assert counted(result) == ["cem"]
-    assert reasons(result) == []
+
+def test_the_orders_of_a_refused_referral_give_the_friend_something_only_while_it_is_qualified() -> None:
+    gift = {"id": "gift", "trigger": "order.paid", "to": "friend", "kind": "points", "amount": "5"}
+    share = {"id": "share", "trigger": "order.paid", "to": "advocate", "kind": "revenue_share", "rate": "0.1"}
+    rules = program(limits={"per_advocate": {"max_referrals": "1"}}, rewards=[gift, share])
+    story = Story().wins("bob", "cem").buys("cem", "10", 3, "o1").deal("cem", "lost", 4).buys("cem", "10", 5, "o2")
+    assert held(story.told(rules), "cem") == 0
+
+    result = story.deal("cem", "won", 6).told(rules)
+    assert (held(result, "cem"), held(result, "ada", "USD")) == (10, 0)
+    assert reasons(result) == [("share", "o1", "max_referrals"), ("share", "o2", "max_referrals")]
 
 
 def test_so_many_count_in_a_local_month() -> None:
