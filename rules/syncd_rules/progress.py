@@ -183,14 +183,28 @@ class Progress:
         while heap and -heap[0] > times:
             number = -heapq.heappop(heap)
             standing = climb.standing.get(number)
-            if standing is None or standing.rule is not rule:
+            if standing is None:
+                continue
+            if bearer := self._bearer(standing, number):
+                heapq.heappush(climb.falling.setdefault(bearer.index, []), -number)
                 continue
             del climb.standing[number]
             self.moved.append((rule.milestone.id, number))
             heapq.heappush(climb.gaps, number)
             for prize in standing.prizes:
-                it = self._books.find(rule.program, rule.milestone.id, prize, self.participant, str(number))
+                it = self._books.find(standing.rule.program, rule.milestone.id, prize, self.participant, str(number))
                 self._books.lose(it, at, cause)
+
+    def _bearer(self, standing: _Standing, number: int) -> Rule | None:
+        """Give the rule by which an occurrence stands on: that which granted it, or that in force."""
+        for rule in self._versions.by_milestone[standing.rule.milestone.id]:
+            if rule is standing.rule or rule.program is self.program:
+                goal, limit = rule.milestone.goal, rule.milestone.limit
+                if goal is None or goal.consecutive or (limit is not None and number > limit):
+                    continue
+                if goal.times(self._values.get(rule.gauges[0], {})) >= number:
+                    return rule
+        return None
 
     def _rise(self, rule: Rule, at: datetime, number: int, cause: str) -> None:
         milestone = rule.milestone

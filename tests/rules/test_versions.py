@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from syncd_rules import InvalidProgram, Program
-from tests.rules.story import CAMPAIGN, POINTS_FOR_A_FRIEND, Story, day, held, program
+from tests.rules.story import CAMPAIGN, POINTS_FOR_A_FRIEND, Story, day, effects, held, program
 
 
 def version(number: int, since: float | None, **keys: Any) -> Program:
@@ -46,6 +46,23 @@ def test_the_ledger_is_in_the_order_of_time_when_a_hold_ends_before_a_version_be
     ledger = Story().wins("bob").told(*versions).ledger
 
     assert [txn.effective_at for txn in ledger] == [day(2), day(5), day(10), day(10)]
+
+
+def test_what_one_version_granted_stands_on_by_what_the_next_counts() -> None:
+    versions = (
+        version(1, None),
+        version(2, 10, on_activation="since_version", **milestone(1)),
+        version(3, 20, on_activation="lifetime", **milestone(2, 900)),
+    )
+    story = Story().wins("bob", "dan", on=2).wins("cem", on=12).deal("cem", "lost", 21)
+
+    result = story.told(*versions)
+    assert (held(result, "ada"), result.milestones[0].reached_at) == (500, day(12))
+    assert effects(result, "trigger.reward_reversed") == 0
+
+    story.deal("cem", "won", 22).deal("bob", "lost", 23).deal("dan", "lost", 23)  # what granted it bears it again
+    assert held(story.told(*versions), "ada") == 500
+    assert held(story.deal("cem", "lost", 24).told(*versions), "ada") == 0
 
 
 def test_a_new_version_does_not_grant_a_standing_occurrence_again() -> None:
