@@ -149,7 +149,7 @@ class Cluster:
         elif (who := data.get("participant")) is not None:
             if self._knows(who):
                 self.friends.hear(event, self.number)
-            if who == self.name and not self.progress.stopped:
+            if who == self.name and (not self.progress.stopped or event.type == "order.refunded"):
                 self._hear_own(event)
         elif "rule" in data:
             self._decisions.hear(event)

@@ -71,6 +71,9 @@ def _sentences(books: Cluster, referral: Referral, state: ReferralState, result:
 
 
 def _qualified(referral: Referral, state: ReferralState) -> Iterator[str]:
+    if referral.frozen and state.status != "qualified":
+        yield "It is not qualified, and cannot be any more: the friend was erased."
+        return
     match state.status:
         case "qualified":
             assert state.qualified_at is not None

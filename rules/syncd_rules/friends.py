@@ -71,7 +71,7 @@ class Friends:
     def go_on(self, event: Event, number: int) -> None:
         """Follow a referral's deal, or a decision on it."""
         referral = self.all[event.data["friend"]]
-        if referral.frozen:
+        if referral.frozen and event.type == "referral.qualified":
             return
         try:
             case = qualification.heard(referral.case, event, referral.terms)
@@ -83,9 +83,9 @@ class Friends:
             self._settle(referral, event, number)
 
     def hear(self, event: Event, number: int) -> None:
-        """Follow what a friend buys and brings back, until the friend is erased."""
+        """Follow what a friend buys, until the friend is erased, and brings back."""
         referral = self.all[event.data["participant"]]
-        if referral.frozen:
+        if referral.frozen and event.type == "order.paid":
             return
         if event.type == "order.paid":
             order = referral.orders.pay(event, number)
@@ -110,7 +110,7 @@ class Friends:
     def _in_time(self, referral: Referral, case: Case, at: datetime) -> Case:
         """Let a disqualification stand where what would end it comes too late, or by a code that is worth nothing."""
         ends = referral.case.withdrawn and not case.withdrawn
-        if ends and (referral.closed(at) or self._barred(referral, at)):
+        if ends and (referral.frozen or referral.closed(at) or self._barred(referral, at)):
             return replace(case, withdrawn=True)
         return case
 
@@ -132,6 +132,8 @@ class Friends:
         """Decide whether it is qualified, and since when without a break."""
         via = qualification.ground(referral.case, referral.stages(), referral.orders, referral.terms)
         self.barred.pop(referral.friend, None)
+        if referral.frozen and referral.qualified_at is None:
+            via = None
         if via is not None and via != "manual" and referral.qualified_at is None:
             via = None if referral.closed(at) or self._barred(referral, at) else via
         if via is None:
@@ -189,7 +191,7 @@ class Friends:
             if not now.hold(rule, earned):
                 if earned:
                     self._lose(referral, rule, event)
-            elif earned or not before.hold(rule, earned):  # else it is of a version that came after
+            elif earned or not (referral.frozen or before.hold(rule, earned)):  # held: a later version has it
                 self._earn(referral, rule, terms, event)
 
     def _earn(self, referral: Referral, rule: ReferralReward, terms: Program, event: Event) -> None:

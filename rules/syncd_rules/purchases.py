@@ -44,7 +44,7 @@ class Purchases:
                     self._books.suppress(it.to, rule.id, order.id, referral.uncounted)
             elif rule.to == "advocate" and self._friends.erased:
                 self._books.suppress(it.to, rule.id, order.id, "erased")
-            elif not it.status or not it.deserved:
+            elif (not it.status or not it.deserved) and not referral.frozen:
                 self._give(it, order, rule, terms, referral, at, cause)
 
     def refunded(self, order: Order, referral: Referral, event: Event) -> None:

@@ -61,7 +61,7 @@ class Referral:
     via: str | None = None
     weighed: bool = False  # it would count, and whether it does has been decided
     uncounted: str | None = None  # the limit that keeps it from counting, for good
-    frozen: bool = False  # the friend was erased
+    frozen: bool = False  # the friend was erased: what was earned can be lost, and nothing is earned any more
     earned: dict[str, Terms] = field(default_factory=dict)  # by rule: what there is ground for
     kept: set[str] = field(default_factory=set)  # rules that a limit keeps back
     shares: bool = False  # orders give the advocate something

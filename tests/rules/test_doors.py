@@ -345,6 +345,9 @@ def test_what_is_missing_is_named() -> None:
     assert "Reward thanks is not given: the referral is not qualified." in open_
     assert "its time ran out" in sentences(story, "bob", 50, **keys)
 
+    gone = Story().signs_up("bob", 1).happened(2, "participant.erased", participant="bob")
+    assert "It is not qualified, and cannot be any more: the friend was erased." in sentences(gone, "bob", 10, **keys)
+
     out = sentences(story.disqualified("bob", "manual", 5), "bob", 10, **keys)
     assert "a person disqualified it" in out
     assert "Reward thanks is not given: the referral is disqualified." in out

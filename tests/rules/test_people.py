@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from syncd_rules import Txn, reconcile
+from syncd_rules import Program, Txn, reconcile
 from syncd_rules.ledger import net
 from tests.rules.story import (
     POINTS_FOR_A_FRIEND,
+    WON,
     Story,
+    day,
     effects,
     held,
     pots,
@@ -61,12 +63,89 @@ def test_a_loss_after_the_erasure_is_still_booked() -> None:
     assert held(story.told(RULES), "ada") == 0
 
 
-def test_erasing_a_friend_voids_what_is_pending_and_freezes_the_referral() -> None:
-    story = erased(Story().wins("bob", on=2), "bob", 10).deal("bob", "lost", 11)
-    result = story.told(RULES, on=50)
+def test_erasing_a_friend_voids_what_is_pending_for_them_and_keeps_what_is_the_advocates() -> None:
+    result = erased(Story().wins("bob", on=2), "bob", 10).told(RULES, on=50)
 
     assert statuses(result) == {("ada", "thanks", "bob"): "available", ("bob", "welcome", "bob"): "void"}
     assert result.referrals["bob"].status == "qualified"
+
+
+EVERYTHING = program(
+    qualification={"any_of": [*WON["any_of"], {"type": "explicit", "via": ["api"]}]},
+    rewards=[
+        POINTS_FOR_A_FRIEND,
+        {**POINTS_FOR_A_FRIEND, "id": "hello", "to": "friend"},
+        {**POINTS_FOR_A_FRIEND, "id": "meeting", "trigger": "stage.reached", "stage": "meeting"},
+        {"id": "share", "trigger": "order.paid", "to": "advocate", "kind": "revenue_share", "rate": "0.1"},
+    ],
+)
+
+
+def shopper() -> Story:
+    return Story().wins("bob", on=2).buys("bob", "100", 3, "o1")
+
+
+def test_what_takes_back_counts_after_the_friend_was_erased() -> None:
+    reversed_all = {
+        ("ada", "thanks", "bob"): "reversed",
+        ("bob", "hello", "bob"): "reversed",
+        ("ada", "meeting", "bob"): "available",
+        ("ada", "share", "o1"): "reversed",
+    }
+    lost = erased(shopper(), "bob", 10).deal("bob", "lost", 11).told(EVERYTHING)
+    assert (statuses(lost), lost.referrals["bob"].counted) == (reversed_all, False)
+
+    for via in ("manual", "api"):
+        out = erased(shopper(), "bob", 10).disqualified("bob", via, 11).told(EVERYTHING)
+        assert statuses(out) == reversed_all | {("ada", "meeting", "bob"): "reversed"}
+
+    part = erased(shopper(), "bob", 10).returns("bob", "o1", "30", 11)
+    assert pots(part.told(EVERYTHING), "ada", "USD") == {"available": 700}
+    whole = part.returns("bob", "o1", "70", 12).told(EVERYTHING)
+    assert statuses(whole)["ada", "share", "o1"] == "reversed"
+    assert whole.referrals["bob"].revenue == {}
+
+
+def test_nothing_is_earned_after_the_friend_was_erased() -> None:
+    story = erased(shopper(), "bob", 10).buys("bob", "50", 11, "o2")
+    assert pots(story.told(EVERYTHING), "ada", "USD") == {"available": 1000}
+
+    for back in ("won", "manual", "api"):
+        story = erased(shopper(), "bob", 10).deal("bob", "lost", 11).disqualified("bob", "api", 11.5)
+        story.deal("bob", "won", 12) if back == "won" else story.qualified("bob", back, 12)
+        result = story.told(EVERYTHING)
+        assert (held(result, "ada"), held(result, "bob"), held(result, "ada", "USD")) == (0, 0, 0)
+        assert (result.referrals["bob"].status, result.referrals["bob"].counted) == ("disqualified", False)
+
+    late = erased(Story().signs_up("bob"), "bob", 10).deal("bob", "won", 11).told(EVERYTHING)
+    assert (late.rewards, late.referrals["bob"].status, late.referrals["bob"].counted) == ((), "signed_up", False)
+
+
+def test_a_disqualification_taken_back_counts_no_erased_friend_anew() -> None:
+    story = erased(Story().signs_up("bob"), "bob", 10).disqualified("bob", "manual", 11).qualified("bob", "manual", 12)
+
+    assert not story.told(program(counting="referrals")).referrals["bob"].counted
+
+
+def test_a_limit_that_a_new_version_lifts_gives_an_erased_friend_nothing() -> None:
+    gift = {"id": "gift", "trigger": "order.paid", "to": "friend", "kind": "points", "amount": "5"}
+
+    def version(number: int, lifted: bool, **start: str) -> Program:
+        limits = {"max_referrals": "0", "friend_reward_when_capped": str(lifted).lower()}
+        return program(version=str(number), limits={"per_advocate": limits}, rewards=[gift], **start)
+
+    versions = version(1, False), version(2, True, effective_from=day(11).isoformat())
+    story = shopper().returns("bob", "o1", "1", 12)
+    assert held(story.told(*versions), "bob") == 5
+
+    assert held(erased(story, "bob", 10).told(*versions), "bob") == 0
+
+
+def test_a_refund_of_their_own_order_takes_a_milestone_back_from_whom_was_erased() -> None:
+    story = Story().buys("ada", "5", 1, "o1").buys("ada", "5", 2)
+    assert reached(erased(story, "ada", 10).told(RULES, on=50)) == [("shop", 1)]
+
+    assert reached(story.returns("ada", "o1", "5", 11).buys("ada", "5", 12).told(RULES, on=50)) == []
 
 
 def test_an_order_of_erased_advocates_friend_earns_them_nothing_more_and_keeps_what_was() -> None:
