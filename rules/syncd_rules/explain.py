@@ -38,6 +38,8 @@ REASONS = {
     "unknown_stage": "the campaign does not know that stage",
     "not_the_first_deal": "only the friend's first deal counts",
     "via_not_listed": "the campaign does not believe those who said so",
+    "refund_without_order": "a refund names it, and they have no such order",
+    "refund_in_another_currency": "a refund of it is in another currency, and changes nothing",
 }
 
 
@@ -140,7 +142,10 @@ def _rewards(referral: Referral, state: ReferralState, result: Result) -> Iterat
             yield f"Reward {reward.rule}{about}: {amount} to {reward.to}, {status}."
             shown.add(reward.rule)
     for kept in result.suppressed:
-        if kept.subject in subjects:
+        if kept.rule == "order":
+            if kept.to == referral.friend:
+                yield f"Order {kept.subject}: {_reason(kept.reason)}."
+        elif kept.subject in subjects:
             what = "Something heard of it changed nothing" if kept.rule == "qualification" else f"Reward {kept.rule}"
             yield f"{what}: {_reason(kept.reason)}."
             shown.add(kept.rule)

@@ -19,6 +19,7 @@ from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event, earlier_copy
 from syncd_rules.gather import Part, drained, everything, gathered, suppressed
 from syncd_rules.model import Program
+from syncd_rules.refunds import misfits
 from syncd_rules.result import News, Result
 from syncd_rules.timers import Timer
 from syncd_rules.versions import Versions
@@ -72,6 +73,7 @@ class State:
         self._own: dict[str, list[Event]] = {}  # participant -> what is about them
         self._followed: dict[str, list[Event]] = {}  # friend -> what concerns their advocate
         self._sign_ups: list[Event] = []
+        self._refunds: list[Event] = []
         self._referred: dict[str, dict[str, None]] = {}  # advocate -> friends
         self._refusals: list[Event] = []  # a sign-up each time that it was refused, or is no longer
         self._told: tuple[str | None, int] | None = None  # who knows all news, and of how many refusals
@@ -115,7 +117,8 @@ class State:
             return Result(as_of=as_of)
         clusters = self._looked_at(as_of, participant)
         result = self._gathered([everything(cluster) for cluster in clusters], clusters, self._sign_ups, participant)
-        return replace(result, suppressed=suppressed(clusters), conflicts=tuple(sorted(self._conflicts)))
+        kept = (*suppressed(clusters), *misfits(self._refunds_of(participant), self._followed))
+        return replace(result, suppressed=kept, conflicts=tuple(sorted(self._conflicts)))
 
     def news(self, as_of: datetime, participant: str | None = None) -> News:
         """Say what has changed since the last time that this was asked, which costs little where little has.
@@ -158,6 +161,15 @@ class State:
 
     def _may_be_of(self, sign_up: Event, participant: str | None) -> bool:
         return participant is None or self._register.may_be_of(sign_up, participant)
+
+    def _refunds_of(self, participant: str | None) -> list[Event]:
+        """Give the refunds of everybody, or those that one participant's books are concerned with."""
+        if participant is None:
+            return self._refunds
+        advocate_of = self._register.advocate_of
+        return [
+            it for it in self._refunds if participant in {it.data["participant"], advocate_of(it.data["participant"])}
+        ]
 
     def books_of(self, friend: str) -> Cluster | None:
         """Give the books in which somebody's referral is, as of the last `result`; for those who explain."""
@@ -250,6 +262,8 @@ class State:
             owner, friend = (None, data["to"]) if rule and rule.to == "friend" else (data["to"], None)
         elif event.type.startswith("order.") or event.type == "participant.erased":
             friend = owner
+        if event.type == "order.refunded":
+            self._refunds.append(event)
         if owner is not None and (self._versions.watches_activity or event.type not in _ACTIVITY):
             self._own.setdefault(owner, []).append(event)
             names.add(owner)

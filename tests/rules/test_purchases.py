@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd_rules import Program, ReferralState, Result
+from syncd_rules import Program, ReferralState, Result, evaluate, explain
 from tests.rules.story import POINTS_FOR_A_FRIEND, WON, Story, day, held, pots, program, reasons, reward, statuses
 
 SHARE: dict[str, Any] = {"id": "share", "trigger": "order.paid", "to": "advocate", "kind": "revenue_share"}
@@ -100,10 +100,37 @@ def test_a_refund_that_is_dated_before_its_order_waits_for_it() -> None:
     assert reward(story.told(sharing()), "share").amount == "7.00"
 
 
-def test_a_refund_in_another_currency_changes_nothing() -> None:
-    story = shopping(("100", 2)).returns("bob", "o1", "30", 3, currency="EUR")
+def test_a_refund_in_another_currency_changes_nothing_and_is_told() -> None:
+    story = shopping(("100", 2)).returns("bob", "o1", "30", 3, currency="EUR").returns("bob", "o1", "9", 4, "", "EUR")
+    result = story.told(sharing())
 
-    assert reward(story.told(sharing()), "share").amount == "10.00"
+    assert reward(result, "share").amount == "10.00"
+    assert reasons(result) == [("order", "o1", "refund_in_another_currency")]
+    assert "Order o1: a refund of it is in another currency" in "\n".join(
+        explain([sharing()], story.events, day(9), "bob")
+    )
+
+
+def test_a_refund_of_somebody_elses_order_changes_nothing_and_is_told() -> None:
+    story = shopping(("100", 2)).returns("eve", "o1", "30", 3)
+    result = story.told(sharing())
+
+    assert reward(result, "share").amount == "10.00"
+    assert [(it.to, it.rule, it.subject, it.reason) for it in result.suppressed] == [
+        ("eve", "order", "o1", "refund_without_order")
+    ]
+    for books, told in (("ada", 0), ("eve", 1)):
+        assert len(evaluate([sharing()], story.events, day(9), books).suppressed) == told
+
+    assert reasons(story.buys("eve", "50", 4, "o1").told(sharing())) == []
+
+
+def test_a_refund_of_what_was_bought_before_the_sign_up_is_no_misfit() -> None:
+    story = Story().buys("bob", "100", 0.5, "o1").signs_up("bob", 1).returns("bob", "o1", "30", 2)
+    assert reasons(story.told(sharing())) == []
+
+    result = evaluate([sharing()], story.returns("bob", "o2", "30", 3).events, day(9), "ada")
+    assert reasons(result) == [("order", "o2", "refund_without_order")]
 
 
 def test_an_order_that_two_sources_report_is_one() -> None:
