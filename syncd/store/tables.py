@@ -55,6 +55,8 @@ metadata = MetaData(
     }
 )
 
+NAMES = 640  # characters of what is put together of a connector, a record, a lead, a pipeline, a stage and a version
+
 # BIGINT does not number itself on SQLite; INTEGER does.
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
@@ -217,7 +219,7 @@ inbox = Table(  # what we were told
     "inbox",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("key", String(300), nullable=False, unique=True),
+    Column("key", String(NAMES), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),  # fact | delivery | timer | poke
     Column("source", String(64), nullable=False),  # the connector, sender or campaign that it is from
     Column("payload", JSON, nullable=False, default=dict),
@@ -300,7 +302,7 @@ event = Table(  # a fact for the rules
     metadata,
     Column("seq", Serial, primary_key=True, autoincrement=True),  # in the order of their coming
     Column("campaign", String(64), nullable=False),
-    Column("id", String(300), nullable=False),
+    Column("id", String(NAMES), nullable=False),
     Column("type", String(40), nullable=False),
     Column("at", Instant, nullable=False),
     Column("about", String(40), nullable=False),  # the participant: it is in their books, and in their advocate's
@@ -320,7 +322,7 @@ ledger_txn = Table(  # append-only: triggers refuse any other change, and postin
     Column("campaign", String(64), nullable=False),
     Column("advocate", String(40), nullable=False),
     Column("program_version", Integer, nullable=False),
-    Column("cause_event", String(300), nullable=False),
+    Column("cause_event", String(NAMES), nullable=False),
     Column("effective_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("postings", Integer, nullable=False),  # how many it has
