@@ -15,8 +15,10 @@ from syncd.flow import decisions, facts, happenings, pokes
 from syncd.flow.app import App
 from syncd.flow.leads import read_leads
 from syncd.redaction import redact
-from syncd.store import referrals, sources, work
-from syncd.store.work import Duty, Letter
+from syncd.store import letters as stored
+from syncd.store import referrals, sources
+from syncd.store.letters import Letter
+from syncd.store.work import Duty
 
 _PARTIES = {"push": "connector", "fact": "connector", "poke": "connector", "tell": "receiver"}
 
@@ -57,7 +59,7 @@ def find(
     found = [
         letter
         for kind in kinds
-        for letter in work.letters(tx, dead=kind, party=party, error=error, names=names, limit=limit)
+        for letter in stored.find(tx, dead=kind, party=party, error=error, names=names, limit=limit)
     ]
     return sorted(found, key=lambda letter: (letter.created_at, letter.box, letter.id))[:limit]
 

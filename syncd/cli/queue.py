@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from syncd.cli.output import Row
-    from syncd.store.work import Letter
+    from syncd.store.letters import Letter
 
 COLUMNS = ("name", "kind", "connector", "lead", "state", "attempts", "waits_since", "next_try", "error")
 MOST = 100_000  # letters that one command takes up
@@ -149,7 +149,7 @@ def retry(
 
 @command.command("discard", short_help="Give dead letters up for good.")
 @click.argument("names", nargs=-1, required=True, callback=_names)
-@click.option("--reason", required=True, help="Why; it is kept in the history.")
+@click.option("--reason", required=True, help="Why; the history shows it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def discard(ctx: click.Context, names: tuple[str, ...], reason: str, yes: bool) -> None:

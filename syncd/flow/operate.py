@@ -9,9 +9,10 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
 from syncd.flow.refusal import Refusal
-from syncd.store import referrals, sources, work
+from syncd.store import letters as stored
+from syncd.store import referrals, sources
 from syncd.store.engine import retrying
-from syncd.store.work import Letter
+from syncd.store.letters import Letter
 
 
 def pause(app: App, connector: str, *, by: str, until: datetime | None = None) -> None:
@@ -31,7 +32,7 @@ def retry(app: App, letters: Sequence[Letter], *, by: str) -> int:
     now = app.clock()
 
     def once(tx: Transaction) -> int:
-        revived = [letter for letter in letters if work.revive(tx, letter, now)]
+        revived = [letter for letter in letters if stored.revive(tx, letter, now)]
         for letter in revived:
             _note(tx, "retried", letter, by, now)
         return len(revived)
@@ -47,7 +48,7 @@ def discard(app: App, letters: Sequence[Letter], *, reason: str, by: str) -> int
     now = app.clock()
 
     def once(tx: Transaction) -> int:
-        discarded = [letter for letter in letters if work.discard(tx, letter, f"discarded: {reason}")]
+        discarded = [letter for letter in letters if stored.discard(tx, letter, reason)]
         for letter in discarded:
             _note(tx, "discarded", letter, by, now)
         return len(discarded)

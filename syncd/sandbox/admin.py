@@ -11,7 +11,7 @@ from syncd.flow import consent, operate
 from syncd.flow.app import App
 from syncd.http import Session
 from syncd.oauth import Consent, Grant
-from syncd.store import sources, work
+from syncd.store import letters, sources
 from syncd.store.engine import read
 
 BY = "cli:sandbox"
@@ -31,7 +31,7 @@ class Admin:
         for name in accounts:
             with read(self.app.database) as tx:
                 source = sources.get(tx, name)
-                dead = work.letters(tx, dead=True, party=name)
+                dead = letters.find(tx, dead=True, party=name)
             if self._consents(name):
                 did.append(f"the admin consents anew in {name}")
             if source and source.state not in {"healthy", "new"}:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
-from syncd.store.tables import event, history, inbox, outbox, participant, referral
+from syncd.store import letters
+from syncd.store.tables import event, history, outbox, participant, referral
 from syncd.store.work import insert_new
 
 Standing = Literal["captured", "pushed", "in_pipeline", "qualified", "lost", "rejected"]
@@ -175,7 +176,9 @@ def changes(tx: Connection, *, after: int = 0, referral: str | None = None, limi
         conditions.append(history.c.referral == referral)
     rows = tx.execute(select(history).where(*conditions).order_by(history.c.id).limit(limit))
     lines = [Change(**row._mapping) for row in rows]
-    reasons = {**_why_decided(tx, lines), **_why_discarded(tx, lines)}
+    discarded = {it.id: it.detail["letter"] for it in lines if it.what == "discarded"}
+    why = letters.why_discarded(tx, discarded.values())
+    reasons = {**_why_decided(tx, lines), **{line: why[name] for line, name in discarded.items() if name in why}}
     return [replace(it, detail={**it.detail, "reason": reasons[it.id]}) if it.id in reasons else it for it in lines]
 
 
@@ -186,18 +189,6 @@ def _why_decided(tx: Connection, lines: Sequence[Change]) -> dict[int, str]:
     query = select(referral.c.id, event.c.id, event.c.data).where(ours, event.c.id.in_([name for _, name in decided]))
     found = tx.execute(query).all() if decided else ()
     return {decided[id, name]: data["reason"] for id, name, data in found if (id, name) in decided and "reason" in data}
-
-
-def _why_discarded(tx: Connection, lines: Sequence[Change]) -> dict[int, str]:
-    """Read from the letters themselves why they were given up, by line."""
-    discarded = {it.detail["letter"]: it.id for it in lines if it.what == "discarded"}
-    reasons: dict[int, str] = {}
-    for table in (outbox, inbox):
-        ids = [int(name[1:]) for name in discarded if name[0] == table.name[0]]
-        for row in tx.execute(select(table.c.id, table.c.error).where(table.c.id.in_(ids))) if ids else ():
-            if row.error and (line := discarded.get(f"{table.name[0]}{row.id}")):
-                reasons[line] = row.error.removeprefix("discarded: ")
-    return reasons
 
 
 def _referral(row: RowMapping) -> Referral:

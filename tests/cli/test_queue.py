@@ -23,7 +23,7 @@ from syncd.contract import Gone, RemoteId, RemoteRef, Stage, StageFact
 from syncd.flow import facts
 from syncd.flow.app import App
 from syncd.flow.opening import open_app
-from syncd.store import sources, work
+from syncd.store import letters, sources, work
 from syncd.store.engine import read, write
 from syncd.store.tables import inbox, outbox
 from tests.cli.conftest import Place
@@ -59,7 +59,7 @@ def told(place: Place, payload: dict[str, Any], *, source: str = "crm", kind: st
     """Put what we were told into the inbox; give its name."""
     with opened(place) as app, write(app.database) as tx:
         work.told(tx, key=f"{kind}:{payload}", kind=kind, source=source, payload=payload, now=app.clock(), dead=dead)
-        (letter,) = work.letters(tx, dead=dead is not None, party=source)[-1:]
+        (letter,) = letters.find(tx, dead=dead is not None, party=source)[-1:]
     return letter.name
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, select
 
 from syncd.notify import Outcome
 from syncd.notify.outcome import outcome_of
-from syncd.store import receivers, work
+from syncd.store import letters, receivers
 from syncd.store.engine import read
+from syncd.store.letters import Letter
 from syncd.store.tables import outbox
-from syncd.store.work import Letter
 from tests.flow.world import PROGRAM, World
 
 SECRET = "a receiver's own secret of 36 letters"
@@ -67,12 +67,12 @@ def done() -> Outcome:
 def owed(world: World, name: str = "shop") -> list[Letter]:
     """List what waits for a receiver."""
     with read(world.app.database) as tx:
-        return work.letters(tx, dead=False, party=name, limit=10_000)
+        return letters.find(tx, dead=False, party=name, limit=10_000)
 
 
 def dead(world: World, name: str = "shop") -> list[Letter]:
     with read(world.app.database) as tx:
-        return work.letters(tx, dead=True, party=name, limit=10_000)
+        return letters.find(tx, dead=True, party=name, limit=10_000)
 
 
 def fares(world: World, name: str = "shop") -> receivers.Receiver:

@@ -9,15 +9,15 @@ import pytest
 from syncd.contract import Rejected
 from syncd.flow.operate import discard, pause, resume, retry
 from syncd.flow.refusal import Refusal
-from syncd.store import work
+from syncd.store import letters
 from syncd.store.engine import read
-from syncd.store.work import Letter
+from syncd.store.letters import Letter
 from tests.flow.world import World
 
 
 def dead(world: World) -> list[Letter]:
     with read(world.app.database) as tx:
-        return work.letters(tx, dead=True)
+        return letters.find(tx, dead=True)
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def test_a_discarded_letter_is_never_tried_again(world: World, refused: str) -> 
 def test_what_waits_is_listed_by_party_and_by_error(world: World, refused: str) -> None:
     world.refer("cid", world.advocate())
     with read(world.app.database) as tx:
-        assert [letter.kind for letter in work.letters(tx, dead=False, party="crm")] == ["push"]
-        assert work.letters(tx, dead=False, party="other") == []
-        assert [letter.lead for letter in work.letters(tx, dead=True, error="phone")] == [refused]
-        assert work.letters(tx, dead=True, error="100%") == []
-        assert work.letters(tx, dead=True, names=["i1", "o99", "nonsense"]) == []
+        assert [letter.kind for letter in letters.find(tx, dead=False, party="crm")] == ["push"]
+        assert letters.find(tx, dead=False, party="other") == []
+        assert [letter.lead for letter in letters.find(tx, dead=True, error="phone")] == [refused]
+        assert letters.find(tx, dead=True, error="100%") == []
+        assert letters.find(tx, dead=True, names=["i1", "o99", "nonsense"]) == []
