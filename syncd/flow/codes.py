@@ -16,6 +16,7 @@ from syncd.store import people
 from syncd_rules import Program, Versions
 
 _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # none that is read as another
+_ERASED = "erased:"  # no code that is asked for has a colon
 _TRIES = 10  # at one length; a pattern whose codes are used up grows
 
 
@@ -38,7 +39,7 @@ class NewCode:
 def make(tx: Transaction, app: App, campaign: str, who: str, wanted: NewCode, now: datetime) -> str:
     """Give an advocate a code, and say which. Raises `Refusal` where the one that is wanted is taken."""
     if wanted.text is not None:
-        given_up = people.find_code(tx, people.stand_in(app.opaque(people.fold(wanted.text))))
+        given_up = people.find_code(tx, stand_in(app, people.fold(wanted.text)))
         if given_up or not people.add_code(tx, wanted.text, campaign, who, now):
             raise Refusal("code_taken", "this referral code is taken; codes are unique across all campaigns")
         return wanted.text
@@ -50,6 +51,11 @@ def make(tx: Transaction, app: App, campaign: str, who: str, wanted: NewCode, no
         if people.add_code(tx, text, campaign, who, now):
             return text
         tries += 1
+
+
+def stand_in(app: App, folded: str) -> str:
+    """Give what stands for a code whose owner is forgotten: a hash, so that nobody else takes over the links."""
+    return folded if folded.startswith(_ERASED) else f"{_ERASED}{app.opaque(folded)}"
 
 
 def _spelled(program: Program | None, longer: int) -> str:

@@ -57,8 +57,8 @@ def entry_of(tx: Transaction, decision: Decision, referral: Referral, *, id: str
     if referral.standing == "rejected" and referral.reason != "disqualified":
         raise Refusal("rejected", f"this referral was refused ({referral.reason}) and cannot be {decision.verdict}")
     data: dict[str, Any] = {"friend": referral.friend, "via": decision.via}
-    people_ = people.participants(tx, [referral.friend, referral.advocate]).values()
-    if decision.reason and not any(it.erased for it in people_):
+    concerned = people.participants(tx, [referral.friend, referral.advocate]).values()
+    if decision.reason and not any(who.erased for who in concerned):
         data["reason"] = decision.reason  # free text: here it can be forgotten, in the history it could not
     if books.stored_event(tx, referral.campaign, id) is None:
         referrals.note(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
 from syncd.flow.book import Entry, add, book_all, lock, scope_of
+from syncd.flow.codes import stand_in
 from syncd.flow.refusal import Refusal
 from syncd.flow.traces import Traces
 from syncd.flow.written import Scope
@@ -52,7 +53,7 @@ def _forget(tx: Transaction, app: App, who: str, places: Mapping[str, Sequence[s
     erasure.forget_messages(tx, _traces(tx, app, who, leads).are_in)
     for campaign, advocates in places.items():
         erasure.forget_texts(tx, campaign, names, advocates, keep_identity=remember)
-    erasure.forget_codes(tx, names, lambda code: people.stand_in(app.opaque(code)))
+    erasure.forget_codes(tx, names, lambda code: stand_in(app, code))
     people.forget(tx, who, now, keep_identity=remember)
 
 

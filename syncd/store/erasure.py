@@ -23,11 +23,11 @@ def drop_pushes(tx: Connection, leads: Sequence[str]) -> None:
 
 
 def forget_messages(tx: Connection, names: Callable[[Mapping[str, Any]], bool]) -> None:
-    """Empty what we were told of which `names` says that it names somebody; what is undecided of it is closed."""
+    """Empty and close what we were told of which `names` says that it names somebody."""
     letters = or_(inbox.c.kind == "delivery", and_(inbox.c.kind == "poke", inbox.c.dead))
     carrying = and_(letters, cast(inbox.c.payload, Text) != "{}")
     rows = tx.execute(select(inbox.c.id, inbox.c.payload).where(carrying))
-    emptied: dict[str, Any] = {"payload": {}, "error": None, "due_at": None, "lease": inbox.c.lease + 1}
+    emptied: dict[str, Any] = {"payload": {}, "error": None, "due_at": None, "dead": False, "lease": inbox.c.lease + 1}
     for id in [row.id for row in rows if names(row.payload)]:
         tx.execute(update(inbox).where(inbox.c.id == id).values(**emptied))
 

@@ -232,11 +232,6 @@ def find_code(tx: Connection, text: str) -> Code | None:
     )
 
 
-def stand_in(hash: str) -> str:
-    """Give what stands for a referral code whose owner is forgotten, so that nobody else takes over its links."""
-    return f"erased:{hash}"
-
-
 def codes_of(tx: Connection, campaign: str, who: str) -> list[str]:
     """List an advocate's codes, oldest first."""
     mine = and_(code.c.campaign == campaign, code.c.advocate == who)

@@ -101,9 +101,11 @@ def code(response: requests.Response) -> tuple[int, str | None]:
 
 
 @contextmanager
-def running(engine: Engine, folder: Path, *, limits: Limits | None = None, program: str = PROGRAM) -> Iterator[Site]:
+def running(
+    engine: Engine, folder: Path, *, limits: Limits | None = None, program: str = PROGRAM, yaml: str = SENDERS
+) -> Iterator[Site]:
     """Run a site for the length of a block."""
-    world, nudges = World(engine, folder, program=program, yaml=SENDERS), list[str]()
+    world, nudges = World(engine, folder, program=program, yaml=yaml), list[str]()
     world.app.nudge = nudges.append
     world.app.config = replace(world.app.config, server=ServerSettings(listen="127.0.0.1:0"))
     writer, reader = (tokens.issue(world.app, f"test-{role}", role) for role in ("write", "read"))
