@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.web.strict_json import BadJson, parse
+from syncd.web.strict_json import BadJson, parse, survey
 
 REFUSED = {
     "W6 not UTF-8": b'{"a": "\xff"}',
@@ -77,6 +77,21 @@ def test_json_comes_back_as_it_went(value: Any) -> None:
 def test_nothing_but_bad_json_is_raised(raw: bytes) -> None:
     with suppress(BadJson):
         parse(raw)
+
+
+def test_all_that_is_refused_can_be_told_at_once_with_its_place() -> None:
+    value, faults = survey(b'[{"a": 1, "a": 2, "b": NaN}, "\\ud800", {"c": [1e400, 99999999999999999999]}, 3]')
+
+    assert value == [{"a": 2, "b": None}, None, {"c": [None, None]}, 3]
+    assert [fault.path for fault in faults] == [(0, "a"), (0, "b"), (1,), (2, "c", 0), (2, "c", 1)]
+
+
+@pytest.mark.parametrize(("raw", "place"), [(b"[1,\n 2,]", (2, 4)), (b'["a",\n"\xff"]', (2, 2))])
+def test_where_a_text_is_no_json_is_told(raw: bytes, place: tuple[int, int]) -> None:
+    with pytest.raises(BadJson) as refused:
+        survey(raw)
+
+    assert (refused.value.line, refused.value.column) == place
 
 
 def test_the_reason_quotes_nothing_of_the_body() -> None:
