@@ -12,25 +12,29 @@ from syncd_rules.events import Event
 from syncd_rules.explain import explain
 from syncd_rules.facts import facts_of
 from syncd_rules.identity import company_of, normalise_email
-from syncd_rules.json_form import balances_json, events_from_json, result_json
+from syncd_rules.json_form import balances_json, result_json
 from syncd_rules.ledger import ISSUED, POTS, Posting, Txn, balances, pots_of, reconcile
 from syncd_rules.load import load
-from syncd_rules.model import InvalidProgram, Problem, Program
+from syncd_rules.load_events import events_from_json
+from syncd_rules.model import InvalidData, InvalidProgram, Problem, Program
 from syncd_rules.replay import Comparison, compare
 from syncd_rules.result import Effect, News, Reached, ReferralState, Rejected, Result, Suppressed
 from syncd_rules.rewards import Reward
 from syncd_rules.schemas import schemas
 from syncd_rules.state import State, evaluate
+from syncd_rules.time import YEARS, in_reach
 from syncd_rules.versions import Versions, misfits
 
 __all__ = [
     "EFFECTS",
     "ISSUED",
     "POTS",
+    "YEARS",
     "Case",
     "Comparison",
     "Effect",
     "Event",
+    "InvalidData",
     "InvalidProgram",
     "News",
     "Posting",
@@ -56,6 +60,7 @@ __all__ = [
     "events_from_json",
     "explain",
     "facts_of",
+    "in_reach",
     "load",
     "misfits",
     "normalise_email",

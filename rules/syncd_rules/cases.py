@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from syncd_rules import scalars
 from syncd_rules.events import Event
-from syncd_rules.json_form import events_from_json, result_json
-from syncd_rules.model import Program
+from syncd_rules.json_form import result_json
+from syncd_rules.load_events import read_events
+from syncd_rules.model import InvalidData, Problem, Program
 from syncd_rules.state import evaluate
+from syncd_rules.tree import Noted, Place, Section, Wrong, listing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,43 +27,39 @@ class Case:
 
 
 def cases_from_json(items: object, program: Program) -> list[Case]:
-    """Read an array of cases: `name`, `as_of`, `events`, `expect`. Raises ValueError that names all that is wrong."""
-    if not isinstance(items, list) or not items:
-        raise ValueError("cases are a JSON array of objects, at least one")
-    cases, wrong = [], []
-    for number, item in enumerate(items):
-        try:
-            cases.append(_case(item, program))
-        except ValueError as error:
-            wrong += [f"[{number}]: {line}" for line in str(error).splitlines()]
-    if wrong:
-        raise ValueError("\n".join(wrong))
+    """Read an array of cases: `name`, `as_of`, `events`, `expect`. Raises `InvalidData` with all that is wrong."""
+    problems: list[Problem] = []
+    cases = Place(value=items, path=(), problems=problems).read(lambda place: _cases(place, program), [])
+    if problems:
+        raise InvalidData(problems)
     return cases
 
 
-def _case(item: object, program: Program) -> Case:
-    if not isinstance(item, Mapping):
-        raise ValueError("a case is an object")
-    if unknown := sorted(item.keys() - {"name", "as_of", "events", "expect"}):
-        raise ValueError(f"unknown key {unknown[0]!r}; known are name, as_of, events, expect")
-    name, expect = item.get("name"), item.get("expect")
-    if not isinstance(name, str) or not name:
-        raise ValueError("`name` is missing, or is no text")
-    if not isinstance(expect, Mapping) or not expect:
-        raise ValueError(f"{name}: `expect` is missing, or is no part of a result")
-    as_of = _instant(item.get("as_of"))
+def _cases(place: Place, program: Program) -> list[Case]:
+    if not isinstance(place.value, list) or not place.value:
+        raise Wrong("cases are a JSON array of objects, at least one")
+    return list(listing(lambda entry: _case(entry, program))(place))
+
+
+def _case(place: Place, program: Program) -> Case:
+    if not isinstance(place.value, Mapping):
+        raise Wrong("a case is an object")
+    with Section(place) as section:
+        name = section.need("name", scalars.text, "")
+        as_of = section.need("as_of", scalars.moment, None)
+        events = section.need("events", lambda at: read_events(at, program), [])
+        expect = section.need("expect", _expectation, {})
     if as_of is None:
-        raise ValueError(f"{name}: `as_of` is no time with its offset, as in 2026-03-01T00:00:00Z")
-    events = events_from_json(item.get("events"), program)
+        raise Noted
     return Case(name=name, as_of=as_of, events=events, expect=expect)
 
 
-def _instant(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at.astimezone(UTC) if at.tzinfo else None
+def _expectation(place: Place) -> Mapping[str, Any]:
+    if not isinstance(place.value, Mapping):
+        raise Wrong("what is expected is an object, a part of a result")
+    if not place.value:
+        raise Wrong("nothing is expected here", 'name a part of the result, as in {"rejected": []}')
+    return place.value
 
 
 def tried(case: Case, programs: Sequence[Program]) -> list[str]:

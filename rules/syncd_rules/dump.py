@@ -173,11 +173,12 @@ def _referral_reward(rule: ReferralReward) -> Tree:
 def _clause(clause: Clause) -> Tree:
     operand = clause.operand
     if isinstance(operand, frozenset):
-        return {"field": clause.field, clause.operator: sorted(operand)}
-    return {
-        "field": clause.field,
-        clause.operator: f"{operand:f}" if isinstance(operand, Decimal) else _scalar(operand),
-    }
+        return {"field": clause.field, clause.operator: sorted(_operand(one) for one in operand)}
+    return {"field": clause.field, clause.operator: _operand(operand)}
+
+
+def _operand(operand: str | bool | Decimal) -> str | None:
+    return f"{operand:f}" if isinstance(operand, Decimal) else _scalar(operand)
 
 
 def _milestone(milestone: Milestone) -> Tree:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from syncd_rules.money import CURRENCIES, minor_units
+from syncd_rules.time import YEARS, in_reach
+from syncd_rules.words import quoted
 
 # Within one instant: facts, sign-ups, activity, qualifications, what takes back, what was paid, what is erased.
 # Timers precede all.
@@ -42,6 +44,27 @@ TYPES: Mapping[str, tuple[int, frozenset[str]]] = {
 }
 
 
+OPTIONAL: Mapping[str, tuple[str, ...]] = {  # type -> the fields that it may have besides
+    "code.created": ("identity", "company", "valid_from", "valid_until", "redemption_limit"),
+    "participant.joined": ("identity", "company"),
+    "customer.existing": ("since",),
+    "link.shared": ("channel",),
+    "referral.captured": ("channel",),
+    "friend.signed_up": ("identity", "company", "channel", "country", "disposable"),
+    "order.paid": ("product", "country"),
+    "referral.qualified": ("reason",),
+    "referral.disqualified": ("reason",),
+    "reward.approved": ("reward", "by"),
+    "reward.rejected": ("reward", "by"),
+    "reward.fulfilled": ("reward", "by"),
+    "reward.failed": ("reward", "by"),
+}
+VIA = ("manual", "api", "javascript", "webhook", "zapier", "coupon", "crm")
+"""The ways in which somebody says that a referral is qualified, or is not."""
+
+MOST = 2**53  # of anything that is counted: what every program that reads JSON keeps exactly
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """Something that happened at `at`, as its source dates it. An event that exists is well-formed.
@@ -59,16 +82,16 @@ class Event:
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError(f"event {self.id}: `at` has no time zone")
-        if not _is_in_reach(self.at):
-            raise ValueError(f"event {self.id}: `at` is not between the years {_YEARS[0]} and {_YEARS[-1]}")
+        if not in_reach(self.at):
+            raise ValueError(f"event {self.id}: `at` is not between the years {YEARS[0]} and {YEARS[-1]}")
         if self.type not in TYPES:
             raise ValueError(f"event {self.id}: the rules know no events of type {self.type!r}")
         if missing := TYPES[self.type][1] - self.data.keys():
             raise ValueError(f"event {self.id}: {self.type} lacks {', '.join(sorted(missing))}")
         if wrong := [name for name, value in self.data.items() if not _well_formed(name, value)]:
             raise ValueError(f"event {self.id}: {self.type} has a malformed {', '.join(sorted(wrong))}")
-        if "amount" in TYPES[self.type][1] and _amount_is_wrong(self.data):
-            raise ValueError(f"event {self.id}: {self.type} has a malformed amount or currency")
+        if "amount" in TYPES[self.type][1] and (why := _fault_of_amount(self.data)):
+            raise ValueError(f"event {self.id}: {self.type} has {why}")
         object.__setattr__(self, "at", self.at.astimezone(UTC))
         object.__setattr__(self, "order", (self.at, TYPES[self.type][0], self.id))
 
@@ -99,29 +122,26 @@ def _well_formed(name: str, value: object) -> bool:
     if name in _IDS:
         return isinstance(value, str) and value != ""
     if name in _WHOLE:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
     if name in _TIMES and isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             return False
-    return name not in _TIMES or (isinstance(value, datetime) and value.tzinfo is not None and _is_in_reach(value))
+    return name not in _TIMES or (isinstance(value, datetime) and value.tzinfo is not None and in_reach(value))
 
 
 _WHOLE = frozenset({"redemption_limit", "points"})
 _CHECKED = _IDS | _WHOLE | frozenset({"amount", "cycle"})
 
 
-_YEARS = range(1900, 9000)  # so that the periods of a program can be counted back and forth in any time zone
-
-
-def _is_in_reach(at: datetime) -> bool:
-    return at.year in _YEARS
-
-
-def _amount_is_wrong(data: Mapping[str, Any]) -> bool:
+def _fault_of_amount(data: Mapping[str, Any]) -> str:
+    if data["currency"] not in CURRENCIES:
+        return f"a malformed currency: there is no {quoted(data['currency'])}"
+    if not isinstance(data["amount"], str):
+        return "a malformed amount: it is no text"
     try:
         minor_units(data["amount"], data["currency"])
-    except (TypeError, ValueError):
-        return True
-    return data["currency"] not in CURRENCIES
+    except ValueError as error:
+        return f"a malformed amount: {error}"
+    return ""

@@ -1,81 +1,20 @@
-"""The public forms: events that come in as JSON, and the result that goes out as JSON.
-
-Other programs rely on them. `schemas.py` describes them, README.md explains them; keep all three together.
-"""
+"""The result as JSON. Other programs rely on the form: `schemas.py` describes it, README.md explains it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from syncd_rules.dashboard import dashboard
-from syncd_rules.events import Event
-from syncd_rules.identity import company_of, normalise_email
 from syncd_rules.kinds import KINDS
 from syncd_rules.ledger import Pots, Txn, balances
-from syncd_rules.model import POINTS, Program
+from syncd_rules.model import POINTS
 from syncd_rules.money import decimal_text
 from syncd_rules.result import ReferralState, Result
 from syncd_rules.rewards import Reward
 
 Json = dict[str, Any]
-
-
-def events_from_json(items: object, program: Program) -> list[Event]:
-    """Read an array of events about a program's campaign.
-
-    An `email` becomes the hash of its normal spelling, as `identity`, and of its company's domain, as `company`; the
-    events that come out hold no address. Raises ValueError that names every entry with which something is wrong.
-    """
-    if not isinstance(items, list):
-        raise ValueError("events are a JSON array of objects")
-    events, wrong = [], []
-    for number, item in enumerate(items):
-        try:
-            events.append(_event(item, program))
-        except (TypeError, ValueError) as error:
-            wrong.append(f"[{number}]: {error}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    return events
-
-
-def _event(item: object, program: Program) -> Event:
-    if not isinstance(item, Mapping):
-        raise TypeError("an event is an object")
-    for name in ("id", "type", "at"):
-        if not isinstance(item.get(name), str) or not item[name]:
-            raise ValueError(f"`{name}` is missing, or is no text")
-    data = {key: value for key, value in item.items() if key not in {"id", "type", "at", "campaign", "email"}}
-    if (email := item.get("email")) is not None:
-        data |= _hashed(email, program)
-    try:
-        at = datetime.fromisoformat(item["at"])
-    except ValueError:
-        raise ValueError(f"event {item['id']}: `at` is no time as in 2026-03-01T00:00:00Z") from None
-    campaign = item.get("campaign") or program.campaign  # those of other campaigns are left out by the evaluation
-    return Event(id=item["id"], type=item["type"], at=at, campaign=campaign, data=data)
-
-
-def _hashed(email: object, program: Program) -> dict[str, str]:
-    rules = program.eligibility
-    normal = isinstance(email, str) and normalise_email(
-        email, strip_plus_tag=rules.strip_plus_tag, gmail_dots=rules.gmail_dots
-    )
-    if not normal or not isinstance(email, str):
-        raise ValueError("`email` is no address")
-    company = company_of(email)
-    return {"identity": _hash(normal)} | ({"company": _hash(company)} if company else {})
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-# --- the result -------------------------------------------------------------------------------------------------------
 
 
 def result_json(result: Result) -> Json:
@@ -91,6 +30,7 @@ def result_json(result: Result) -> Json:
         "suppressed": [
             {"to": s.to, "rule": s.rule, "subject": s.subject, "reason": s.reason} for s in result.suppressed
         ],
+        "conflicts": list(result.conflicts),
         "dashboard": {
             "total_referrals": board.total_referrals,
             "this_month": board.this_month,

@@ -2,88 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from syncd_rules import tree
+from syncd_rules import scalars
 from syncd_rules.kinds import KINDS
-from syncd_rules.model import Stages
+from syncd_rules.load_where import clauses
 from syncd_rules.prize import Prize, Recipient, ReferralReward, Tier, Trigger
 from syncd_rules.time import Duration
-from syncd_rules.tree import Place, Section, Wrong
-from syncd_rules.where import COMPARISONS, FRIEND_FIELDS, NUMBERS, ORDER_FIELDS, Clause, Operand, Operator, Where
+from syncd_rules.tree import Kind, Noted, Place, Section, Wrong, listing, placed
+from syncd_rules.where import Where
 
 _TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 _RECIPIENTS: tuple[Recipient, ...] = get_args(Recipient)
-_OPERATORS: tuple[Operator, ...] = get_args(Operator)
+
+FORMS = {  # what a kind needs -> the keys that say so
+    "points": ("amount",),
+    "money": ("amount",),
+    "percent": ("percent", "max"),
+    "product": ("product",),
+    "share": ("rate", "tiers", "cap_per_referral"),
+    "nothing": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
     """What the rest of the program says that rewards and milestones go by."""
 
-    base: str  # the base currency
+    base: str | None  # the base currency; None where what the program says is none
     zone: ZoneInfo
     hold: Duration
-    stages: Stages
+    stages: tuple[str, ...] | None  # in their order; None where they cannot be read
 
 
 def referral_reward(place: Place, setting: Setting) -> ReferralReward:
     """Read an entry of `rewards`."""
     with Section(place) as section:
-        name = section.need("id", tree.identifier, "")
-        trigger = section.decide("trigger", tree.choice(*_TRIGGERS))
-        of_orders = trigger == "order.paid"
-        stage = section.need("stage", tree.choice(*setting.stages.order), "") if trigger == "stage.reached" else None
-        recipient = section.decide("to", tree.choice(*_RECIPIENTS))
-        known = (*FRIEND_FIELDS, *ORDER_FIELDS) if of_orders else FRIEND_FIELDS
-        given = prize(section, setting, name, shares=of_orders)
-        return ReferralReward(
-            id=name,
-            trigger=trigger,
-            stage=stage,
-            to=recipient,
-            prize=given,
-            where=Where(section.take("where", tree.listing(lambda clause: _clause(clause, known)), ())),
-            duration=section.take("duration", tree.positive_duration, None) if of_orders else None,
-            cap=section.take("cap_per_referral", tree.money, {}) if given.form.needs == "share" else {},
-        )
-
-
-def prize(section: Section, setting: Setting, name: str, *, shares: bool = False) -> Prize:
-    """Read the keys of a section that say what is given; `shares` where there is an order to have a share of."""
-    kinds = [kind for kind, form in KINDS.items() if shares or form.needs != "share"]
-    kind = section.decide("kind", tree.choice(*kinds))
-    given = Prize(
-        id=name or kind,
-        kind=kind,
-        hold=section.take("hold", tree.duration, setting.hold),
-        valid_for=section.take("valid_for", tree.positive_duration, None),
+        name = section.need("id", scalars.identifier, "")
+        trigger = section.need("trigger", scalars.choice(*_TRIGGERS), None)
+        stage = _stage(section, trigger, setting)
+        recipient = section.need("to", scalars.choice(*_RECIPIENTS), None)
+        prize = read_prize(section, setting, name, _kind_for(trigger))
+        where = section.take("where", lambda at: clauses(at, trigger), ())
+        lasting = section.take("duration", scalars.positive_duration, None) if trigger in {"order.paid", None} else None
+        cap = section.take("cap_per_referral", scalars.money, {}) if not prize or prize.form.needs == "share" else {}
+        _refuse_others(section, prize)
+        section.refuse_others(["stage", "duration"], f"trigger {trigger}")
+    if trigger is None or recipient is None or prize is None:
+        raise Noted
+    return ReferralReward(
+        id=name,
+        trigger=trigger,
+        stage=stage,
+        to=recipient,
+        prize=prize,
+        where=Where(where),
+        duration=lasting,
+        cap=cap,
     )
-    match KINDS[kind].needs:
+
+
+def milestone_rewards(section: Section, owner: str, setting: Setting) -> tuple[Prize, ...]:
+    """Read the `rewards` of a milestone or a step; the ledger must be able to tell them apart."""
+    seen: set[str] = set()
+    given = section.take("rewards", placed(lambda place: _milestone_reward(place, setting)), ())
+    for place, prize in given:
+        if prize.id in seen:
+            place.report(f"{owner} has a reward {prize.id} already", "give each an `id`")
+        seen.add(prize.id)
+    return tuple(prize for _, prize in given)
+
+
+def _milestone_reward(place: Place, setting: Setting) -> Prize:
+    with Section(place) as section:
+        prize = read_prize(section, setting, section.take("id", scalars.identifier, ""), _kind_of_a_milestone)
+        _refuse_others(section, prize)
+    if prize is None:
+        raise Noted
+    return prize
+
+
+def stage_of(stages: tuple[str, ...] | None) -> Kind[str]:
+    """Read the name of a stage; any name where the stages are not known."""
+    return scalars.identifier if stages is None else scalars.choice(*stages)
+
+
+def _stage(section: Section, trigger: Trigger | None, setting: Setting) -> str | None:
+    if trigger is None:
+        return section.take("stage", stage_of(setting.stages), None)
+    return section.need("stage", stage_of(setting.stages), None) if trigger == "stage.reached" else None
+
+
+def _kind_for(trigger: Trigger | None) -> Kind[str]:
+    def read(place: Place) -> str:
+        kind = scalars.choice(*KINDS)(place)
+        if KINDS[kind].needs == "share" and trigger not in {"order.paid", None}:
+            raise Wrong(f"{kind} is a share of orders, and needs the trigger order.paid")
+        return kind
+
+    return read
+
+
+def _kind_of_a_milestone(place: Place) -> str:
+    kind = scalars.choice(*KINDS)(place)
+    if KINDS[kind].needs == "share":
+        raise Wrong(f"{kind} is a share of orders, and a milestone is none", "give it under `rewards` of the campaign")
+    return kind
+
+
+# --- what is given ----------------------------------------------------------------------------------------------------
+
+
+def read_prize(section: Section, setting: Setting, name: str, kinds: Kind[str]) -> Prize | None:
+    """Read the keys of a section that say what is given; None where its kind is not known, and all are read alike."""
+    kind = section.need("kind", kinds, None)
+    hold = section.take("hold", scalars.duration, setting.hold)
+    valid_for = section.take("valid_for", scalars.positive_duration, None)
+    if kind is None:
+        _read_any(section)
+        return None
+    given = Prize(id=name or kind, kind=kind, hold=hold, valid_for=valid_for)
+    match given.form.needs:
         case "points":
-            return replace(given, points=section.need("amount", tree.whole(1), 1))
+            return replace(given, points=section.need("amount", scalars.whole(1), 1))
         case "money":
-            amounts = section.need("amount", lambda place: _amounts(place, setting.base), {setting.base: 1})
-            given = replace(given, amounts=amounts, currency=next(iter(amounts)))
-            return replace(given, currency=setting.base) if setting.base in amounts else given
+            amounts = section.need("amount", lambda place: _amounts(place, setting.base), {"": 1})
+            currency = setting.base if setting.base in amounts else next(iter(amounts))
+            return replace(given, amounts=amounts, currency=currency or "")
         case "percent":
-            ceiling = section.take("max", tree.money, {})
-            return replace(given, percent=section.need("percent", tree.percent, "1"), ceiling=ceiling)
+            ceiling = section.take("max", scalars.money, {})
+            return replace(given, percent=section.need("percent", scalars.percent, "1"), ceiling=ceiling)
         case "product":
-            return replace(given, product=section.need("product", tree.text, ""))
+            return replace(given, product=section.need("product", scalars.text, ""))
         case "share":
             return replace(given, tiers=_tiers(section))
     return given
 
 
-def _amounts(place: Place, base: str) -> dict[str, int]:
+def _read_any(section: Section) -> None:
+    """Read what goes with one kind or another, so that what is wrong with it is told now."""
+    section.take("amount", scalars.either, None)
+    section.take("percent", scalars.percent, None)
+    section.take("max", scalars.money, None)
+    section.take("product", scalars.text, None)
+    section.take("rate", scalars.rate, None)
+    section.take("tiers", _tier_list, None)
+
+
+def _refuse_others(section: Section, prize: Prize | None) -> None:
+    if prize:
+        section.refuse_others((key for keys in FORMS.values() for key in keys), f"kind {prize.kind}")
+
+
+def _amounts(place: Place, base: str | None) -> dict[str, int]:
     """Read amounts; of several, one is in the base currency."""
-    amounts = tree.money(place)
-    if base not in amounts and len(amounts) > 1:
+    amounts = scalars.money(place)
+    if base is not None and base not in amounts and len(amounts) > 1:
         raise Wrong(f"none of these is in {base}, the base currency", f"add one in {base}, or keep a single one")
     return amounts
 
@@ -91,48 +168,24 @@ def _amounts(place: Place, base: str) -> dict[str, int]:
 def _tiers(section: Section) -> tuple[Tier, ...]:
     if "rate" in section or "tiers" not in section:
         section.refuse("tiers", "a reward has a `rate` or `tiers`", "remove one of them")
-        return (Tier(start=0, rate=section.need("rate", tree.rate, Decimal(1))),)
+        return (Tier(start=0, rate=section.need("rate", scalars.rate, Decimal(1))),)
     return section.take("tiers", _tier_list, (Tier(start=0, rate=Decimal(1)),))
 
 
 def _tier_list(place: Place) -> tuple[Tier, ...]:
-    tiers = tree.listing(_tier)(place)
-    starts = [tier.start for tier in tiers]
-    if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-        raise Wrong("tiers begin at 0 and rise", "write [{from: 0, rate: ...}, {from: 10, rate: ...}]")
+    before = len(place.problems)
+    tiers = listing(_tier)(place)
+    if len(place.problems) > before:
+        raise Noted
+    if not tiers:
+        raise Wrong("tiers begin at 0", "write [{from: 0, rate: ...}, {from: 10, rate: ...}]")
+    for number, tier in enumerate(tiers):
+        if tier.start <= tiers[number - 1].start if number else tier.start > 0:
+            place.report("tiers begin at 0 and rise", "give the first `from: 0`, each other more", number, "from")
     return tiers
 
 
 def _tier(place: Place) -> Tier:
     with Section(place) as section:
-        return Tier(start=section.need("from", tree.whole(0), 0), rate=section.need("rate", tree.rate, Decimal(1)))
-
-
-def _clause(place: Place, fields: tuple[str, ...]) -> Clause:
-    """Read {field: order.product, in: [pro, team]}: a field, and one operator with its operand."""
-    with Section(place) as section:
-        name = section.decide("field", tree.choice(*fields))
-        given = [operator for operator in _OPERATORS if operator in section]
-        for operator in _OPERATORS:
-            if operator in COMPARISONS and name not in NUMBERS:
-                section.refuse(operator, f"{name} is no number", "use eq, ne, in, not_in or exists")
-        if len(given) != 1:
-            section.place.report("a clause needs exactly one of " + ", ".join(_OPERATORS))
-        operands = {op: section.take(op, lambda at, op=op: _operand(at, name, op), "") for op in _OPERATORS}  # type: ignore[misc]
-    return Clause(field=name, operator=given[0] if given else "exists", operand=operands[given[0]] if given else True)
-
-
-def _operand(place: Place, field: str, operator: str) -> Operand:
-    if operator == "exists":
-        return tree.flag(place)
-    if operator in {"in", "not_in"}:
-        return frozenset(tree.listing(tree.text)(place))
-    return tree.decimal(place) if field in NUMBERS else tree.text(place)
-
-
-def two_of_one(place: Place, prizes: tuple[Prize, ...], owner: str) -> None:
-    """Note rewards of one owner that the ledger could not tell apart."""
-    times: Mapping[str, int] = {given.id: sum(other.id == given.id for other in prizes) for given in prizes}
-    for name, number in times.items():
-        if number > 1:
-            place.report(f"{owner} has {number} rewards {name}", "give each an `id`", "rewards")
+        start, rate = section.need("from", scalars.whole(0), 0), section.need("rate", scalars.rate, Decimal(1))
+    return Tier(start=start, rate=rate)

@@ -18,6 +18,9 @@ Basis = Literal["first_order", "single_order", "cumulative"]
 Clawback = Literal["none", "within_balance", "negative"]
 Exhausted = Literal["suppress", "clamp", "queue"]
 
+Path = tuple[str | int, ...]
+"""Keys and positions, from the top of a document down."""
+
 UTC_ZONE = ZoneInfo("UTC")
 POINTS = "POINTS"
 
@@ -30,17 +33,36 @@ class InvalidProgram(Exception):
         self.problems = tuple(problems)
 
 
+class InvalidData(ValueError):
+    """Events, or cases, cannot be used; `problems` says everything that is wrong with them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        told = (f"{problem.pointer}: {problem.told}" if problem.path else problem.told for problem in problems)
+        super().__init__("\n".join(told))
+        self.problems = tuple(problems)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that is wrong with a program, and where it stands in it."""
+    """One thing that is wrong with a program or with events, and where it stands in them."""
 
-    path: tuple[str | int, ...]  # keys and positions from the top of the document
+    path: Path
     message: str
     hint: str = ""  # what to do
+    at_key: bool = False  # it is the last key of the path that is wrong, not what it holds
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and what to do."""
+        return self.message + (f" ({self.hint})" if self.hint else "")
+
+    @property
+    def pointer(self) -> str:
+        """The path as a JSON pointer (RFC 6901)."""
+        return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in self.path)
 
     def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path)
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return f"{'.'.join(str(step) for step in self.path)}: {self.told}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

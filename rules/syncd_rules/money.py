@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 
+from syncd_rules.words import quoted
+
 # ISO 4217, list one: https://www.six-group.com/en/products-services/financial-information/data-standards.html
 _CODES = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLF CLP "
@@ -37,7 +39,7 @@ def minor_units(text: str, currency: str) -> int:
     """Read a decimal text such as "100.00" as minor units; ValueError where it is not exactly one amount."""
     match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))?", text, re.ASCII)
     if match is None:
-        raise ValueError(f"{text!r} is not an amount; write digits with a point, such as 100.00")
+        raise ValueError(f"{quoted(text)} is not an amount; write digits with a point, such as 100.00")
     whole, fraction = match[1], match[2] or ""
     places = digits(currency)
     if len(fraction.rstrip("0")) > places:

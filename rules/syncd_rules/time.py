@@ -9,15 +9,25 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
+from syncd_rules.words import quoted
+
 Period = Literal["day", "week", "month", "year"]
 PERIODS: tuple[Period, ...] = get_args(Period)
 
-_DURATION = re.compile(
-    r"P(?=\d|T\d)(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?"
-    r"(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?",
-    re.ASCII,
+DURATION = (
+    "P(?=[0-9]|T[0-9])(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
+    "(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?)?"
 )
 _LONGEST = timedelta(days=36525)
+
+# RFC 3339, section 5.6; a minute of 61 seconds, which it knows too, nothing here can count with.
+INSTANT = (
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?"
+    "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+YEARS = range(1900, 9000)
+"""What events and programs are dated in, so that periods can be counted back and forth in any time zone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +55,9 @@ class Duration:
 
 def parse_duration(text: str) -> Duration:
     """Read an ISO 8601 duration such as P30D, P3M or PT12H, of at most a hundred years; else ValueError."""
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(DURATION, text)
     if match is None:
-        raise ValueError(f"{text!r} is not a duration; write one as in P30D, P3M or PT12H")
+        raise ValueError(f"{quoted(text)} is not a duration; write one as in P30D, P3M or PT12H")
     years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     length = Duration(
         months=12 * years + months,
@@ -57,6 +67,38 @@ def parse_duration(text: str) -> Duration:
     if timedelta(days=31 * length.months + length.days) + length.elapsed > _LONGEST:
         raise ValueError(f"{text} is longer than a hundred years")
     return length
+
+
+def parse_instant(text: str) -> datetime:
+    """Read a time of RFC 3339 within `YEARS`, and give it in UTC; else ValueError, which says what is wrong."""
+    if not re.fullmatch(INSTANT, text):
+        lacks = re.fullmatch(INSTANT, text + "Z") is not None
+        raise ValueError(f"{quoted(text)} " + ("has no offset" if lacks else "is not a time"))
+    try:
+        at = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is on no calendar") from None
+    return _within_reach(at, text)
+
+
+def parse_day(text: str, zone: ZoneInfo, *, days: int) -> datetime:
+    """Read a date within `YEARS`, and give the instant at which the day so many days later begins; else ValueError."""
+    try:
+        start = midnight(date.fromisoformat(text) + timedelta(days=days), zone)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{quoted(text)} is on no calendar") from None
+    return _within_reach(start, text)
+
+
+def _within_reach(at: datetime, text: str) -> datetime:
+    if not in_reach(at):
+        raise ValueError(f"{text} is not between the years {YEARS[0]} and {YEARS[-1]}")
+    return at.astimezone(UTC)
+
+
+def in_reach(at: datetime) -> bool:
+    """Tell whether a time is within `YEARS`, as it is written and in UTC."""
+    return at.year in YEARS and at.astimezone(UTC).year in YEARS
 
 
 def add(instant: datetime, length: Duration, zone: ZoneInfo) -> datetime:

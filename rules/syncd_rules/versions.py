@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from syncd_rules.milestone import Goal, Milestone, Window
-from syncd_rules.model import InvalidProgram, Problem, Program
+from syncd_rules.model import InvalidProgram, Path, Problem, Program
 from syncd_rules.prize import Prize, ReferralReward
 from syncd_rules.time import Period
 
@@ -185,13 +185,21 @@ def _change_of_kind(programs: Sequence[Program]) -> list[Misfit]:
     found: list[Misfit] = []
     kinds: dict[tuple[str, str], str] = {}
     for program in programs:
-        given = [("rewards", n, rule.id, rule.prize) for n, rule in enumerate(program.rewards)]
-        for n, milestone in enumerate(program.milestones):
-            given += [("milestones", n, milestone.id, prize) for prize in prizes_of(milestone)]
-        for section, n, rule, prize in given:
+        for path, rule, prize in _placed_prizes(program):
             before = kinds.setdefault((rule, prize.id), prize.kind)
             if before != prize.kind:
                 message = f"version {program.version} gives {prize.kind} for {rule}, and an earlier one {before}"
                 hint = "give the new reward an id of its own"
-                found.append((program, Problem(path=(section, n), message=message, hint=hint)))
+                found.append((program, Problem(path=(*path, "kind"), message=message, hint=hint)))
     return found
+
+
+def _placed_prizes(program: Program) -> Iterator[tuple[Path, str, Prize]]:
+    """Give every prize of a program with its place, and the id of the rule that it is given by."""
+    for n, rule in enumerate(program.rewards):
+        yield ("rewards", n), rule.id, rule.prize
+    for n, milestone in enumerate(program.milestones):
+        steps = ((("steps", number), step.prizes) for number, step in enumerate(milestone.steps))
+        for inner, prizes in [((), milestone.prizes), *steps]:
+            for number, prize in enumerate(prizes):
+                yield ("milestones", n, *inner, "rewards", number), milestone.id, prize

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 Operator = Literal["eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists"]
-Operand = str | Decimal | bool | frozenset[str]
+Operand = str | Decimal | bool | frozenset[str | Decimal]
 Fields = Mapping[str, str | None]
 """What is known of a friend and an order; None, or not there, where it is not known."""
 

@@ -15,6 +15,9 @@ def event(name: str, sort: str, on: float = 0, **data: Any) -> Event:
     return Event(id=name, type=sort, at=day(on), campaign=CAMPAIGN, data=data)
 
 
+ORDER = {"order": "o", "participant": "a", "amount": "1.00", "currency": "EUR"}
+
+
 @pytest.mark.parametrize(
     ("sort", "data", "why"),
     [
@@ -25,6 +28,10 @@ def event(name: str, sort: str, on: float = 0, **data: Any) -> Event:
         ("code.created", {"code": "A", "advocate": "a", "valid_from": "yesterday"}, "malformed valid_from"),
         ("code.created", {"code": "A", "advocate": "a", "valid_until": "2026-03-01"}, "malformed valid_until"),
         ("code.created", {"code": "A", "advocate": "a", "redemption_limit": "3"}, "malformed redemption_limit"),
+        ("points.earned", {"participant": "a", "points": 2**53 + 1}, "malformed points"),
+        ("order.paid", {**ORDER, "amount": "1.001"}, "malformed amount: 1.001 has more decimals than EUR"),
+        ("order.paid", {**ORDER, "amount": 1}, "malformed amount: it is no text"),
+        ("order.paid", {**ORDER, "currency": "EURO"}, "malformed currency: there is no 'EURO'"),
     ],
 )
 def test_an_event_that_exists_is_well_formed(sort: str, data: dict[str, Any], why: str) -> None:

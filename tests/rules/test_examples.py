@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from syncd_rules import cases_from_json, evaluate, events_from_json, load, result_json, schemas, tried
+from syncd_rules import InvalidData, cases_from_json, evaluate, events_from_json, load, result_json, schemas, tried
 from syncd_rules.cases import differences
 from tests.rules.schema import mistakes
 
@@ -71,14 +71,33 @@ def test_a_case_expects_a_part_of_an_object_and_the_whole_of_a_list(expected: An
     [
         ({}, "JSON array"),
         ([], "at least one"),
-        ([7], r"\[0\]: a case is an object"),
+        ([7], "/0: a case is an object"),
         ([{"name": "a", "expext": {}}], "unknown key 'expext'"),
         ([{"as_of": "x"}], "`name` is missing"),
-        ([{"name": "a", "as_of": "2026-01-01T00:00:00Z", "events": [], "expect": {}}], "`expect` is missing"),
-        ([{"name": "a", "as_of": "2026-01-01T00:00:00", "events": [], "expect": {"x": 1}}], "`as_of` is no time"),
-        ([{"name": "a", "as_of": "2026-01-01T00:00:00Z", "events": [7], "expect": {"x": 1}}], r"\[0\]: \[0\]"),
+        ([{"name": "a", "as_of": "2026-01-01T00:00:00Z", "events": []}], "`expect` is missing"),
+        (
+            [{"name": "a", "as_of": "2026-01-01T00:00:00Z", "events": [], "expect": {}}],
+            "/0/expect: nothing is expected",
+        ),
+        (
+            [{"name": "a", "as_of": "2026-01-01T00:00:00", "events": [], "expect": {"x": 1}}],
+            "/0/as_of: .* has no offset",
+        ),
+        ([{"name": "a", "as_of": "2026-01-01T00:00:00Z", "events": [7], "expect": {"x": 1}}], "/0/events/0: an event"),
     ],
 )
 def test_a_case_that_cannot_be_read_is_refused(items: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cases_from_json(items, LOYALTY)
+
+
+def test_all_that_is_wrong_with_cases_is_told_at_once() -> None:
+    event = {"id": "e", "type": "link.shared", "at": "x", "advocate": 7}
+    items = [{"name": "a", "as_of": "x", "events": [event], "expect": {}}, {"nam": "b"}]
+    with pytest.raises(InvalidData) as caught:
+        cases_from_json(items, LOYALTY)
+
+    assert [problem.pointer for problem in caught.value.problems] == [
+        *("/0/as_of", "/0/events/0/at", "/0/events/0/advocate", "/0/expect"),
+        *("/1", "/1", "/1", "/1", "/1/nam"),
+    ]
