@@ -12,7 +12,7 @@ from syncd.config.model import Campaign
 from syncd.config.problems import ConfigError
 from syncd.config.source import Mark, Report, Source
 from syncd.config.tree import Node, read_documents, read_text
-from syncd_rules import InvalidProgram, Program, misfits
+from syncd_rules import InvalidProgram, Problem, Program, misfits
 from syncd_rules import load as load_program
 
 FILES = 500  # that one entry may name
@@ -125,37 +125,59 @@ def _program(node: Node, report: Report) -> Program | None:
         return load_program(node.plain())
     except InvalidProgram as error:
         for problem in error.problems:
-            report.error(node.mark_at(problem.path), problem.message, problem.hint)
+            if not _is_noted(node, problem):
+                report.error(_mark(node, problem), problem.message, problem.hint)
         return None
 
 
+def _is_noted(node: Node, problem: Problem) -> bool:
+    """Tell whether what a value is read from is known to be wrong: it has no value, or a ${...} for one."""
+    if problem.at_key:
+        return False
+    there = node.at(problem.path)
+    return there.broken or (isinstance(there.value, str) and "${" in there.value)
+
+
+def _mark(node: Node, problem: Problem) -> Mark:
+    """Find the key or the value that is at fault."""
+    keys = node.at(problem.path[:-1]).keys
+    return keys[str(problem.path[-1])] if problem.at_key else node.mark_at(problem.path)
+
+
 def _campaign(id: str, versions: Sequence[_Version], report: Report) -> Campaign:
-    first, errors = versions[0], report.errors
-    for before, version in itertools.pairwise(versions):
+    first = versions[0]
+    # What is wrong with where some of them stand says nothing of the others.
+    ordered = _in_order(list(_in_their_places(id, versions, report)))
+    nodes = {version.program.version: version.node for version in ordered}
+    for program, problem in misfits([version.program for version in ordered]):
+        report.error(_mark(nodes[program.version], problem), problem.message, problem.hint)
+    programs = tuple(version.program for version in _in_order(versions))
+    return Campaign(id=id, programs=programs, connectors=first.entry.connectors)
+
+
+def _in_their_places(id: str, versions: Sequence[_Version], report: Report) -> Iterator[_Version]:
+    """Give the versions that may be where they are; why the others may not is noted."""
+    first = versions[0]
+    highest: dict[Source, int] = {}
+    known: dict[int, _Version] = {}
+    for version in versions:
+        number = version.program.version
+        other = known.setdefault(number, version)
+        above = highest.get(version.mark.source, 0)
         if version.entry is not first.entry:
             where = f"the other is on line {first.entry.mark.line} of {first.entry.mark.source.file}"
             report.error(version.entry.mark, f"campaign '{id}' belongs to two entries", where)
-        elif version.mark.source is before.mark.source and version.program.version <= before.program.version:
-            hint = f"version {before.program.version} stands above it"
+        elif number <= above:
+            hint = f"version {above} stands above it"
             report.error(version.mark, f"the versions of '{id}' must rise from document to document", hint)
-    ordered = _in_order(id, versions, report)
-    programs = tuple(version.program for version in ordered)
-    if report.errors == errors:  # else what is noted already is what is wrong with them
-        nodes = {program.version: version.node for program, version in zip(programs, ordered, strict=True)}
-        for program, problem in misfits(programs):
-            report.error(nodes[program.version].mark_at(problem.path), problem.message, problem.hint)
-    return Campaign(
-        id=id,
-        programs=programs,
-        connectors=first.entry.connectors,
-    )
+        elif other is not version:
+            hint = f"it stands in {other.mark.source.file}:{other.mark.line} already"
+            report.error(version.mark, f"version {number} of '{id}' exists twice", hint)
+        else:
+            highest[version.mark.source] = number
+            yield version
 
 
-def _in_order(id: str, versions: Sequence[_Version], report: Report) -> list[_Version]:
+def _in_order(versions: Sequence[_Version]) -> list[_Version]:
     """Sort by version; the order of files is the order of their names, which says nothing."""
-    ordered = sorted(versions, key=lambda version: version.program.version)
-    for before, version in itertools.pairwise(ordered):
-        if version.program.version == before.program.version and version.mark.source is not before.mark.source:
-            hint = f"it stands in {before.mark.source.file}:{before.mark.line} already"
-            report.error(version.mark, f"version {version.program.version} of '{id}' exists twice", hint)
-    return ordered
+    return sorted(versions, key=lambda version: version.program.version)

@@ -305,6 +305,25 @@ class TestCampaigns:
             ("spring.yaml", 3, "duplicate key 'name'"),
         ]
 
+    def test_a_problem_of_a_campaign_stands_at_its_key_or_its_value_and_once(self, folder: Any) -> None:
+        text = (
+            "campaign: spring\nnam: x\nversion:\ntimezone: ${TZ}\nstages:\n  order: [lead, won, won]\n"
+            "tax: {yearly_threshold: {XXX: 5, EUR: x}}\n"
+            "milestones:\n  - {id: [a], target: 1}\n  - {id: m, target: 3, counting: referrals}\n"
+        )
+        folder.write("a.yaml", text)
+        error = folder.refuse("campaigns: [{files: [a.yaml]}]\n")
+        assert [(problem.line, problem.col, problem.message) for problem in error.problems] == [
+            (2, 1, "unknown key 'nam'"),
+            (3, 9, "a key or a dash without a value"),
+            (4, 11, "a campaign file takes no ${...}"),
+            (6, 22, "the stage won stands here twice"),
+            (7, 26, "there is no currency 'XXX'"),
+            (7, 39, "'x' is not an amount; write digits with a point, such as 100.00"),
+            (9, 6, "expected a text"),
+            (10, 24, "milestone m: all milestones follow the campaign's `counting`; none has one of its own"),
+        ]
+
     def test_versions_may_be_documents_or_files_and_come_out_in_order(self, folder: Any) -> None:
         folder.write("spring-10.yaml", "campaign: spring\nversion: 10\neffective_from: 2026-05-01\n")
         later = "campaign: spring\nversion: 3\neffective_from: 2026-04-01\n"
@@ -318,6 +337,18 @@ class TestCampaigns:
         error = folder.refuse("campaigns: [{files: ['*.yaml']}]\n".replace("*", "[ab]"))
         places = [(Path(problem.file).name, problem.line) for problem in error.problems]
         assert places == [("a.yaml", 5), ("b.yaml", 2)]
+
+    def test_a_fault_of_one_version_hides_none_of_the_later_ones(self, folder: Any) -> None:
+        versions = ["", "version: 1", "version: 3", "version: 4\neffective_from: 2026-06-01"]
+        versions += ["version: 5\neffective_from: 2026-05-01", "version: x"]
+        folder.write("a.yaml", "---\n".join(f"campaign: spring\n{version}\n" for version in versions))
+        error = folder.refuse("campaigns: [{files: [a.yaml]}]\n")
+        assert told(error.problems) == [
+            (5, 10, "the versions of 'spring' must rise from document to document"),
+            (7, 1, "version 3 of spring begins no later than the one before"),
+            (16, 17, "version 5 of spring begins no later than the one before"),
+            (19, 10, "'x' is not a whole number from 1 to 1000000000"),
+        ]
 
     def test_versions_that_do_not_go_together_are_refused_where_they_stand(self, folder: Any) -> None:
         reward = "rewards: [{id: thanks, trigger: referral.qualified, to: advocate, kind: %s}]\n"
