@@ -37,8 +37,9 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], form: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON; times become ISO 8601."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_json))
+    """Print a value as JSON; times become ISO 8601. Half of a surrogate pair, which UTF-8 has not, is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_json)
+    click.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def csv_text(rows: Sequence[Row], columns: Sequence[str]) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from syncd.cli import moments
-from syncd.cli.errors import CONFIG, DATA, FAILED, Failure, counted, told_problems
+from syncd.cli.errors import CONFIG, FAILED, Failure, counted
 from syncd.cli.output import print_json
+from syncd.cli.paper import read_paper, read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
     from syncd.cli.output import Cell
-    from syncd_rules import Comparison, Program
+    from syncd_rules import Comparison
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _form = click.option(
@@ -58,12 +58,9 @@ def evaluate_(files: tuple[Path, ...], as_of: timedelta | datetime | None, form:
     """
     from syncd_rules import evaluate, events_from_json, result_json
 
-    programs = _programs(files, form)
-    try:
-        events = events_from_json(_json(files[-1]), programs[-1])
-    except ValueError as error:
-        raise _unusable(files[-1], error, form) from None
-    result = result_json(evaluate(programs, events, _time(as_of)))
+    at = _time(as_of)
+    programs, events = read_paper(files, events_from_json, form)
+    result = result_json(evaluate(programs, events, at))
     if form == "json":
         print_json(result)
     else:
@@ -83,11 +80,7 @@ def test(ctx: click.Context, files: tuple[Path, ...], form: str) -> None:
     """
     from syncd_rules import cases_from_json, tried
 
-    programs = _programs(files, form)
-    try:
-        cases = cases_from_json(_json(files[-1]), programs[-1])
-    except ValueError as error:
-        raise _unusable(files[-1], error, form) from None
+    programs, cases = read_paper(files, cases_from_json, form)
     outcomes = [(case.name, tried(case, programs)) for case in cases]
     failed = sum(bool(found) for _, found in outcomes)
     if form == "json":
@@ -168,8 +161,8 @@ def replay(ctx: click.Context, files: tuple[Path, ...], as_of: timedelta | datet
     from syncd.store.engine import read
     from syncd_rules import compare, evaluate, misfits
 
-    changed = _programs((*files, files[0]), form)
     at = _time(as_of)
+    changed = read_versions(files, form)
     with installation(ctx.obj) as app, read(app.database) as tx:
         campaign = app.campaign(changed[0].campaign)
         if campaign is None:
@@ -192,46 +185,16 @@ def replay(ctx: click.Context, files: tuple[Path, ...], as_of: timedelta | datet
         click.echo(_compared(compared, names) if compared else "nobody would gain or lose anything")
 
 
-# --- what is read -----------------------------------------------------------------------------------------------------
-
-
-def _programs(files: tuple[Path, ...], form: str) -> tuple[Program, ...]:
-    """Load all files but the last."""
-    from dataclasses import asdict
-
-    from syncd.config import ConfigError, read_programs
-
-    if len(files) < 2:
-        raise click.UsageError("name at least one program, and after it the file of events or cases")
-    try:
-        return read_programs(files[:-1])
-    except ConfigError as error:
-        if form == "json":
-            print_json({"error": "config", "problems": [asdict(problem) for problem in error.problems]})
-        raise Failure(told_problems(error), CONFIG) from None
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except (UnicodeDecodeError, RecursionError):
-        raise ValueError("this is no JSON in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"this is no JSON: {error.msg}, in line {error.lineno}, column {error.colno}") from None
-
-
-def _unusable(path: Path, error: ValueError, form: str) -> Failure:
-    lines = str(error).splitlines()
-    if form == "json":
-        print_json({"error": "data", "problems": [{"file": str(path), "message": line} for line in lines]})
-    return Failure("\n".join(f"{path}: error: {line}" for line in lines), DATA)
-
-
 def _time(given: timedelta | datetime | None) -> datetime:
     from datetime import UTC, datetime
 
+    from syncd_rules import YEARS, in_reach
+
     now = datetime.now(UTC)
-    return now if given is None else moments.after(given, now)
+    at = now if given is None else moments.after(given, now)
+    if not in_reach(at):
+        raise click.BadParameter(f"not between the years {YEARS[0]} and {YEARS[-1]}", param_hint="--as-of")
+    return at
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -247,6 +210,7 @@ def _told(result: Mapping[str, Any]) -> str:
         ("milestones", [dict(zip(_MILESTONE, row, strict=True)) for row in result["milestones"]]),
         ("rewards", result["rewards"]),
         ("suppressed", result["suppressed"]),
+        ("conflicts, of which the earlier is used", [{"event": id} for id in result["conflicts"]]),
         (
             "balances",
             [

@@ -36,6 +36,14 @@ def test_json_is_a_list_of_objects_with_the_columns_alone(capsys: pytest.Capture
     assert told == [{"name": "Mei Łoś", "at": "2026-03-02T09:14:02+00:00", "reason": None}]
 
 
+def test_half_of_a_surrogate_pair_comes_out_as_json_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"name": "\ud800x"}], ["name"], "json")
+
+    told = capsys.readouterr().out
+    assert json.loads(told) == [{"name": "\ud800x"}]
+    assert "\\ud800x" in told
+
+
 def test_json_of_no_rows_is_an_empty_list(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows([], ["name"], "json")
 

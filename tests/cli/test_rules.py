@@ -63,11 +63,11 @@ def test_a_program_that_cannot_be_used_is_told_with_every_place_and_every_id(tmp
 
     assert plain.exit_code == form.exit_code == 78
     assert f"{path}:3:25: error: milestone three: '0' is not a whole number" in plain.stderr
-    assert f"{path}:5:15: error: milestone four has a `counting` of its own" in plain.stderr
+    assert f"{path}:5:5: error: milestone four: all milestones follow the campaign's `counting`" in plain.stderr
     assert (plain.stdout, form.stderr) == ("", plain.stderr)
     told = json.loads(form.stdout)
     assert told["error"] == "config"
-    assert [(problem["line"], problem["col"]) for problem in told["problems"]] == [(3, 25), (4, 5), (5, 15)]
+    assert [(problem["line"], problem["col"]) for problem in told["problems"]] == [(3, 25), (4, 5), (5, 5)]
 
 
 def test_programs_of_two_campaigns_are_refused(tmp_path: Path) -> None:
@@ -83,11 +83,15 @@ def test_programs_of_two_campaigns_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "this is no JSON"),
+        ("[\n  1,\n]", "e.json:3:1: error: this file is not JSON\n"),
         ("{}", "events are a JSON array"),
-        ('[{"id": "1", "type": "x.y", "at": "2026-01-01T00:00:00Z"}, 7]', "the rules know no events of type 'x.y'"),
-        ("\xff", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ('[{"id": "1", "type": "x.y", "at": "2026-01-01T00:00:00Z"}, 7]', "e.json#/0/type: error: event '1': 'x.y'"),
+        ("\xff", "e.json:1:1: error: this file is not UTF-8"),
+        ("[" * 100_000, "this file nests deeper than 32"),
+        ('[{"id": "a", "id": "a"}]', "e.json#/0/id: error: an object has the same name twice"),
+        ('[{"id": "\\ud800x"}]', "e.json#/0/id: error: a text holds half of a surrogate pair"),
+        (f'[{{"id": "a", "points": {"9" * 5000}}}]', "e.json#/0/points: error: a whole number is beyond 64 bits"),
+        (f'[{{"id": "{"x" * 5000}"}}]', "(5000 characters): `type` is missing"),
     ],
 )
 def test_events_that_cannot_be_used_are_told(tmp_path: Path, text: str, told: str) -> None:
@@ -98,6 +102,41 @@ def test_events_that_cannot_be_used_are_told(tmp_path: Path, text: str, told: st
     assert result.exit_code == 65
     assert told in result.stderr
     assert json.loads(result.stdout)["error"] == "data"
+
+
+def test_what_is_wrong_with_a_program_hides_nothing_that_is_wrong_with_the_events(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("campaign: c\ncolour: red\n")
+    event = '{"id": "e", "type": "link.shared", "type": "link.shared", "at": "x", "advocate": 7}'
+    (tmp_path / "e.json").write_text(f"[{event}, 7]")
+
+    plain, form = (
+        rules("eval", *(str(tmp_path / name) for name in ("p.yaml", "e.json")), "--format", name)
+        for name in ("text", "json")
+    )
+
+    assert plain.exit_code == form.exit_code == 78
+    assert "p.yaml:2:1: error: unknown key 'colour'" in plain.stderr
+    assert plain.stderr.endswith("5 errors\n")
+    told = json.loads(form.stdout)["problems"]
+    assert [problem.get("pointer") for problem in told] == [None, "/0/type", "/0/at", "/0/advocate", "/1"]
+
+
+def test_a_time_that_nothing_can_be_counted_to_is_a_mistake_in_the_command(tmp_path: Path) -> None:
+    (tmp_path / "e.json").write_text("[]")
+    for at in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"):
+        result = rules("eval", LOYALTY, str(tmp_path / "e.json"), "--as-of", at)
+        assert result.exit_code == 2
+        assert "between the years 1900 and 8999" in result.stderr
+
+
+def test_an_id_that_was_told_with_two_contents_is_named(tmp_path: Path) -> None:
+    shared = {"id": "twice", "type": "link.shared", "at": "2026-03-01T00:00:00Z", "advocate": "a"}
+    (tmp_path / "e.json").write_text(json.dumps([shared, {**shared, "advocate": "b"}]))
+
+    plain, form = (rules("eval", LOYALTY, str(tmp_path / "e.json"), *AS_OF, "--format", f) for f in ("text", "json"))
+
+    assert "conflicts, of which the earlier is used\nEVENT\ntwice\n" in plain.stdout
+    assert json.loads(form.stdout)["conflicts"] == ["twice"]
 
 
 def test_a_file_of_events_alone_is_a_mistake_in_the_command() -> None:
