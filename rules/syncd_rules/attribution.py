@@ -96,8 +96,10 @@ class Register:
         return decided.advocate if isinstance(decided, Attributed) else None
 
     def may_be_of(self, sign_up: Event, advocate: str) -> bool:
-        """Tell whether a sign-up came by a code of somebody's."""
-        return sign_up.data["code"].casefold() in self._codes_of.get(advocate, ())
+        """Tell whether a sign-up came by a code of somebody's, or its friend has touched one."""
+        codes = self._codes_of.get(advocate, ())
+        touches = self._touches.get(sign_up.data["friend"], ())
+        return any(event.data["code"].casefold() in codes for event in (sign_up, *(it for _, it in touches)))
 
     def sign_ups_of(self, friend: str) -> list[Event]:
         """Give the sign-ups of somebody, in order."""

@@ -59,10 +59,9 @@ def gathered(
     for part in parts:
         for friend in part.friends:
             friends = part.cluster.friends
-            referral = friends.all[friend]
-            referrals.append((referral.signed_up_at, friend, referral.state(friend in friends.counted, as_of)))
-            if friend in friends.barred:
-                at, reason = friends.barred[friend]
+            referral, (at, reason) = friends.all[friend], friends.barred.get(friend, (as_of, None))
+            referrals.append((referral.signed_up_at, friend, referral.state(friend in friends.counted, reason, as_of)))
+            if reason is not None:
                 barred.append((at, friend, reason))
     referrals.sort(key=lambda entry: entry[0])
     newest = versions.known[-1]

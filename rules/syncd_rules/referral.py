@@ -115,7 +115,7 @@ class Referral:
                 found.append((rule, terms))
         return tuple(found)
 
-    def state(self, counted: bool, as_of: datetime) -> ReferralState:
+    def state(self, counted: bool, barred: str | None, as_of: datetime) -> ReferralState:
         """Say where it stands."""
         qualified = self.qualified_at is not None
         return ReferralState(
@@ -132,6 +132,7 @@ class Referral:
             qualified_at=self.qualified_at,
             via=self.via,
             review=self.review,
+            barred=barred,
             signed_up_at=self.signed_up_at,
             channel=self.channel,
             revenue={currency: net for currency, net in sorted(self.orders.net.items()) if net},

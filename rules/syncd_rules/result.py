@@ -24,6 +24,7 @@ class ReferralState:
     qualified_at: datetime | None = None  # since when, without a break
     via: str | None = None  # what made it qualified: crm (a stage), purchase, signup, or the explicit event's own
     review: str | None = None  # why a human should have a look
+    barred: str | None = None  # why its code keeps it from qualifying; it is among the `rejected`, too
     signed_up_at: datetime | None = None
     channel: str | None = None  # how the friend came
     revenue: Mapping[str, int] = field(default_factory=dict)  # currency -> net of all orders since, in minor units

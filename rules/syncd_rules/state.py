@@ -171,6 +171,15 @@ class State:
             it for it in self._refunds if participant in {it.data["participant"], advocate_of(it.data["participant"])}
         ]
 
+    def referral_of(self, friend: str) -> tuple[str, Event] | None:
+        """Name the advocate whose friend somebody is, and give the sign-up that made them so."""
+        sign_up, advocate = self._register.accepted.get(friend), self._register.advocate_of(friend)
+        return None if sign_up is None or advocate is None else (advocate, sign_up)
+
+    def strangers(self, participant: str) -> list[str]:
+        """Name those who are the friends of others than this participant."""
+        return sorted(it for name, friends in self._referred.items() if name != participant for it in friends)
+
     def books_of(self, friend: str) -> Cluster | None:
         """Give the books in which somebody's referral is, as of the last `result`; for those who explain."""
         advocate = self._register.advocate_of(friend)
@@ -245,6 +254,9 @@ class State:
         else:
             if event.type in _FACTS:
                 self._decide(event, late)
+            if event.type == "referral.captured":
+                for sign_up in self._register.sign_ups_of(event.data["friend"]):
+                    self._tell_of(sign_up)  # which may be of the touched code's owner, too
             if event.type == "code.created":
                 self._tell_all(event.data["advocate"])  # older sign-ups that were refused may have been by this code
             names = self._concerned(event)
@@ -291,15 +303,19 @@ class State:
                 if isinstance(verdict, Attributed):
                     self._note_friend(verdict.advocate, friend)
             if isinstance(before, Refused) or isinstance(now, Refused):
-                self._refusals.append(sign_up)
-                if books := self.books_of(friend):
-                    books.friends.touched.append(friend)
+                self._tell_of(sign_up)
             if sign_up is event and before is None:
                 if isinstance(now, Attributed):
                     for heard in self._story_of(friend):
                         self._let_hear(now.advocate, heard, late)
             else:
                 late |= {v.advocate for v in (before, now) if isinstance(v, Attributed)}
+
+    def _tell_of(self, sign_up: Event) -> None:
+        """Let whoever asks for news be told whether a sign-up was refused."""
+        self._refusals.append(sign_up)
+        if books := self.books_of(friend := sign_up.data["friend"]):
+            books.friends.touched.append(friend)
 
     def _note_friend(self, advocate: str, friend: str) -> None:
         if self._register.advocate_of(friend) == advocate:

@@ -106,7 +106,8 @@ def explain_(ctx: click.Context, referral: str, as_of: timedelta | datetime | No
     """
     from syncd.cli.installation import installation
     from syncd.flow.book import scope_of
-    from syncd.store import books, referrals
+    from syncd.flow.told import read_told
+    from syncd.store import referrals
     from syncd.store.engine import read
     from syncd_rules import explain, facts_of
 
@@ -118,9 +119,9 @@ def explain_(ctx: click.Context, referral: str, as_of: timedelta | datetime | No
         campaign = app.campaign(found.campaign)
         if campaign is None:
             raise Failure(f"error: campaign {found.campaign} is not configured, so nothing weighs its events", FAILED)
-        whose = scope_of(app, found.campaign, found.advocate).advocate
-        events = [told.event for told in books.events(tx, found.campaign, whose)]
-        causes = books.causes_of(tx, found.campaign, whose)
+        own, beside = read_told(tx, app, scope_of(app, found.campaign, found.advocate))
+        causes = {told.event.id: told.cause for told in (*own, *beside)}
+        events = [told.event for told in (*own, *beside)]
         names = _names(tx, {found.advocate, found.friend})
     sentences = explain(campaign.programs, events, at, found.friend)
     facts: list[dict[str, Cell]] = [

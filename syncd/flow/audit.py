@@ -16,6 +16,7 @@ from syncd.flow.app import App
 from syncd.flow.book import is_about_to_be_weighed, scope_of
 from syncd.flow.programs import out_of_date
 from syncd.flow.shelf import Opened
+from syncd.flow.told import read_told
 from syncd.flow.written import Scope, Written, as_it_stands, milestones_of, read_written, rewards_of
 from syncd.store import access, books, people, records, referrals
 from syncd.store.books import Told
@@ -50,6 +51,7 @@ class Stored:
     """What the database holds of books at one moment: the facts, and what was written of them."""
 
     told: Sequence[Told]
+    beside: Sequence[Told]  # what decides, besides, whose friends people are
     written: Written
     referrals: list[Referral] = field(default_factory=list)
     deals: dict[str, list[Deal]] = field(default_factory=dict)  # of referrals, by id
@@ -132,12 +134,13 @@ def _differences(app: App, scope: Scope, now: datetime) -> dict[str, Any]:
     with read(app.database) as tx:
         if out_of_date(tx, app, configured) or is_about_to_be_weighed(tx, scope, now):
             return {}
-        stored = _stored(tx, scope)
+        stored = _stored(tx, app, scope)
     return _compared(stored, _weighed(stored, configured.programs, scope.advocate, now))
 
 
-def _stored(tx: Transaction, scope: Scope) -> Stored:
-    stored = Stored(told=books.events(tx, scope.campaign, scope.advocate), written=read_written(tx, scope))
+def _stored(tx: Transaction, app: App, scope: Scope) -> Stored:
+    told, beside = read_told(tx, app, scope)
+    stored = Stored(told=told, beside=beside, written=read_written(tx, scope))
     before = None
     while some := referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, before=before, limit=CHUNK):
         before, leads = (some[-1].captured_at, some[-1].id), [it.id for it in some]
@@ -150,13 +153,13 @@ def _stored(tx: Transaction, scope: Scope) -> Stored:
 def _weighed(stored: Stored, programs: Sequence[Program], advocate: str | None, now: datetime) -> Result:
     """Say what follows from the facts, as of the moment at which the books were last weighed."""
     opened = Opened(state=State(programs), as_of=max([now, *stored.written.times()]))
-    opened.take(stored.told, now)
+    opened.take(stored.told, now, stored.beside)
     return opened.state.result(opened.as_of, advocate)
 
 
 def _compared(stored: Stored, result: Result) -> dict[str, int]:
     written = stored.written
-    refused = {it.friend: it.reason for it in result.rejected}
+    refused = {it.friend: it.reason for it in reversed(result.rejected)}  # the first counts
 
     def stands(it: Referral) -> Referral:
         state, reason = result.referrals.get(it.friend), refused.get(it.friend)

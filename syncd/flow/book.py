@@ -10,14 +10,18 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
+from syncd.contract import parts
+from syncd.flow import attribution
 from syncd.flow.announce import announce
 from syncd.flow.app import App
 from syncd.flow.programs import keep_up
 from syncd.flow.shelf import Opened
+from syncd.flow.told import read_told
 from syncd.flow.written import Pen, Scope, read_written
 from syncd.store import books, people, referrals, work
 from syncd.store.engine import at_hand, once_committed
-from syncd_rules import Event, Result, State
+from syncd.store.referrals import Referral
+from syncd_rules import Event, News, Result, State
 
 log = logging.getLogger("syncd")
 
@@ -100,11 +104,13 @@ def book(
     cause: str,
     now: datetime,
     friends: frozenset[str] = frozenset(),
+    settled: frozenset[str] = frozenset(),
 ) -> Result:
     """Add events to books and bring everything that follows from them up to date, in this transaction.
 
     Gives what has changed. Booking the same event again is harmless. Where no budget ties the books of a campaign
-    together, those of `None` are everybody's, who are looked at soon, each alone.
+    together, those of `None` are everybody's, who are looked at soon, each alone. A friend who turns out to be somebody
+    else's goes into their books, unless `settled`.
     """
     scope = scope_of(app, campaign, advocate)
     version = _lock(tx, scope)
@@ -121,8 +127,11 @@ def book(
     if scope.advocate is None and not _is_tied(app, campaign):
         _wake_each(tx, campaign, now)
         return Result()
-    opened = _open(tx, app, scope, version, now)
-    _read_on(tx, app, scope, opened, now)
+    opened, news = _weigh(tx, app, scope, version, now)
+    moved = _let_stand(tx, scope, opened, news, settled)
+    gaining = {row.advocate for row in moved} - {scope.advocate} if scope.advocate is not None else set[str]()
+    if gaining:
+        opened, news = _weigh(tx, app, scope, version, now)  # what was written of a friend is in other books now
     pen = Pen(
         tx=tx,
         scope=scope,
@@ -132,11 +141,10 @@ def book(
         now=now,
         announce=lambda effect: announce(tx, app, campaign, effect, now),
     )
-    news = opened.news(scope.advocate)
     if elsewhere := pen.posted_elsewhere(news):
         opened.written.learn(elsewhere)
         news = opened.news(scope.advocate)
-    pen.write(news, friends | _named(events))
+    pen.write(news, friends | _named(events) | {row.friend for row in moved})
     # An event that lies ahead, as a CRM's clock may say, is weighed when its time has come.
     _wake(tx, scope, min([*opened.ahead, *filter(None, [news.result.next_due])], default=None), now)
     opened.version = version + 1
@@ -144,6 +152,9 @@ def book(
     if scope not in at_hand(tx):
         at_hand(tx)[scope] = opened
         once_committed(tx, lambda: app.shelf.put(scope, opened))
+    for other in sorted(gaining):
+        settled |= {row.friend for row in moved}
+        book(tx, app, campaign, other, (), cause=cause, now=now, settled=settled)
     return news.result
 
 
@@ -182,6 +193,13 @@ def subject_of(event: Event) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+def _weigh(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> tuple[Opened, News]:
+    """Open books, read what has come into them, and say what follows that may not have been written."""
+    opened = _open(tx, app, scope, version, now)
+    _read_on(tx, app, scope, opened, now)
+    return opened, opened.news(scope.advocate)
+
+
 def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> Opened:
     """Take books from the shelf, or open them anew. What another process wrote meanwhile is read.
 
@@ -193,6 +211,8 @@ def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) 
     if opened.version != version:
         opened.written, opened.version = read_written(tx, scope), version
         opened.as_of = max(opened.as_of, *opened.written.times())
+        if opened.seq and opened.sign_ups != books.sign_ups(tx, scope.campaign, scope.advocate, opened.seq):
+            opened.begin_anew(_blank(app, scope))  # friends have come from other books, or have gone there
     return opened
 
 
@@ -204,20 +224,41 @@ def _blank(app: App, scope: Scope) -> State:
 
 def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> None:
     """Weigh what has come into the books since they were read last."""
-    told = books.events(tx, scope.campaign, scope.advocate, after=opened.seq)
+    told, beside = read_told(tx, app, scope, after=opened.seq)
     if opened.seq and scope.advocate is not None and any(it.event.type == "identity.merged" for it in told):
         # With the names it has changed whose friends are whose: what was read before may be in other books now.
         opened.begin_anew(_blank(app, scope))
-        told = books.events(tx, scope.campaign, scope.advocate)
-    new = [it.event.data["friend"] for it in told if it.event.type == "friend.signed_up"]
-    if new and opened.seq and scope.advocate is not None:
-        # What was known of a friend before they were referred is older than what was read last.
-        told = list({it.seq: it for it in (*books.events_about(tx, scope.campaign, new), *told)}.values())
-    opened.take(told, now)
+        told, beside = read_told(tx, app, scope)
+    opened.take(told, now, beside)
 
 
 def _named(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(event.data["friend"] for event in events if "friend" in event.data)
+
+
+def _let_stand(
+    tx: Transaction, scope: Scope, opened: Opened, news: News, settled: frozenset[str]
+) -> Sequence[Referral]:
+    """Let the referrals in books be those that the rules make of sign-ups; give those that had to be changed."""
+    friends = set(news.result.referrals)
+    if scope.advocate is not None:
+        friends |= set(opened.state.strangers(scope.advocate))
+    moved: list[tuple[Sequence[Referral], Referral]] = []
+    for some in parts(sorted(friends - settled), CHUNK):
+        for row in referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, friends=some, limit=CHUNK):
+            found = opened.state.referral_of(row.friend)
+            if found and (found[0], found[1].at) != (row.advocate, row.captured_at):
+                rows = attribution.rows_of(tx, scope.campaign, row.friend)
+                first = attribution.standing(rows, row.friend, (people.name_now(tx, found[0]), found[1]))
+                moved.append((rows, first))
+    others = {first.advocate for _, first in moved} if scope.advocate is not None else set[str]()
+    for other in sorted(others - {scope.advocate}):
+        # Whoever has these books open sees that they are not as they were.
+        version = _lock(tx, Scope(campaign=scope.campaign, advocate=other))
+        people.write_version(tx, scope.campaign, other, (version or 0) + 1)
+    for theirs, first in moved:
+        referrals.let_stand(tx, theirs, first)
+    return [first for _, first in moved]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

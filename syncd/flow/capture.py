@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import Person
-from syncd.flow import codes
+from syncd.flow import attribution, codes
 from syncd.flow.app import App
 from syncd.flow.book import book, lock
 from syncd.flow.codes import NewCode
 from syncd.flow.disposable import is_disposable
+from syncd.flow.facts import micros
 from syncd.flow.refusal import Refusal
 from syncd.store import access, books, people, referrals, work
 from syncd.store.engine import retrying
 from syncd.store.people import Participant
 from syncd.store.referrals import Referral
-from syncd_rules import Event, company_of, evaluate
+from syncd_rules import Event, company_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,47 +180,42 @@ def _refer(
     cause: str,
     now: datetime,
 ) -> Captured:
+    there = next(iter(referrals.find(tx, campaign=code.campaign, friend=friend.id)), None)
+    if there and not attribution.is_refused(there):
+        if there.code != code.code and there.advocate != code.advocate:
+            raise Refusal("already_referred", "this friend has been referred by somebody else; the first one counts")
+        return Captured(referral=there, created=False)
     new = Referral(
-        id=people.new_id("ref", now),
+        id=there.id if there else people.new_id("ref", now),
         campaign=code.campaign,
-        advocate=_inviter(tx, app, code, friend, now),
+        advocate=code.advocate,
         friend=friend.id,
         code=code.code,
         channel=channel,
         captured_at=now,
         standing="captured",
     )
+    sign_up = _signed_up(app, new, friend, again=there is not None)
+    if there or books.events_about(tx, code.campaign, [friend.id], ["referral.captured"]):
+        found = attribution.whose(tx, app, code.campaign, friend.id, now, sign_up)
+        if there and (found is None or found[1].id != sign_up.id):
+            return Captured(referral=there, created=False)  # whoever is refused again has the referral that they had
+        if found:  # they may have touched another's code before
+            new = replace(new, advocate=found[0])
     lock(tx, app, [new])
-    if not referrals.add(tx, new):
-        (there,) = referrals.find(tx, campaign=code.campaign, friend=friend.id)
-        if there.advocate != new.advocate:
-            raise Refusal("already_referred", "this friend has been referred by somebody else; the first one counts")
-        return Captured(referral=there, created=False)
+    if there:
+        referrals.let_stand(tx, [there], new)
+    else:
+        referrals.add(tx, new)
     referrals.note(tx, "captured", at=now, cause=cause, referral=new.id, participant=new.advocate, channel=channel)
-    result = book(tx, app, new.campaign, new.advocate, [_signed_up(app, new, friend)], cause=cause, now=now)
-    if all(refused.friend != friend.id for refused in result.rejected):
+    book(tx, app, new.campaign, new.advocate, [sign_up], cause=cause, now=now)
+    booked = referrals.get(tx, new.id) or new
+    if not attribution.is_refused(booked):
         _push(tx, app, code.campaign, new.id, now)
-    return Captured(referral=referrals.get(tx, new.id) or new, created=True)
+    return Captured(referral=booked, created=True)
 
 
-def _inviter(tx: Transaction, app: App, code: people.Code, friend: Participant, now: datetime) -> str:
-    """Tell whose friend somebody is who signs up by a code: they may have touched another's before."""
-    told = [it.event for it in books.events_about(tx, code.campaign, [friend.id])]
-    touches = {people.fold(it.data["code"]) for it in told if it.type == "referral.captured"}
-    configured = app.campaign(code.campaign)
-    if not touches or configured is None:
-        return code.advocate
-    known = [found for text in sorted({*touches, people.fold(code.code)}) if (found := people.find_code(tx, text))]
-    codes = books.events_about(tx, code.campaign, {it.advocate for it in known})
-    data = {"friend": friend.id, "code": code.code}
-    sign_up = Event(id="sign-up", type="friend.signed_up", at=now, campaign=code.campaign, data=data)
-    facts = [it.event for it in codes if it.event.type == "code.created"]
-    result = evaluate(configured.programs, [*facts, *told, sign_up], now)
-    state = result.referrals.get(friend.id)
-    return state.referred_by if state else code.advocate
-
-
-def _signed_up(app: App, new: Referral, friend: Participant) -> Event:
+def _signed_up(app: App, new: Referral, friend: Participant, *, again: bool) -> Event:
     data: dict[str, Any] = {"friend": friend.id, "code": new.code, "identity": friend.identity}
     if new.channel:
         data["channel"] = new.channel
@@ -227,9 +223,8 @@ def _signed_up(app: App, new: Referral, friend: Participant) -> Event:
         data["company"] = app.opaque(company)
     if is_disposable(friend.person.email or ""):
         data["disposable"] = True
-    return Event(
-        id=f"signed_up:{friend.id}", type="friend.signed_up", at=new.captured_at, campaign=new.campaign, data=data
-    )
+    id = f"signed_up:{friend.id}" + (f":{micros(new.captured_at)}" if again else "")
+    return Event(id=id, type="friend.signed_up", at=new.captured_at, campaign=new.campaign, data=data)
 
 
 def _push(tx: Transaction, app: App, campaign: str, lead: str, now: datetime) -> None:

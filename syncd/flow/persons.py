@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection as Transaction
 
+from syncd.flow import attribution
 from syncd.flow.app import App
 from syncd.flow.book import Entry, add, book_all, lock, scope_of
 from syncd.flow.codes import stand_in
@@ -97,6 +98,12 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
                 }
                 add(tx, Event(type="identity.merged", at=now, **it), cause=cause, now=now, about=about)
         renamed = {(c, into if it == old else it) for c, advocates in places.items() for it in advocates}
+        for campaign in places:
+            if rows := attribution.rows_of(tx, campaign, into):
+                first = attribution.standing(rows, into, attribution.whose(tx, app, campaign, into, now))
+                lock(tx, app, [first])
+                referrals.let_stand(tx, rows, first)
+                renamed.add((campaign, first.advocate))
         book_all(tx, app, [Entry(campaign=c, advocate=a, cause=cause) for c, a in sorted(renamed)], now)
         referrals.note(tx, "persons_merged", at=now, cause=cause, participant=into, old=old)
 

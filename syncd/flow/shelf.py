@@ -30,17 +30,22 @@ class Opened:
     version: int = -1  # of what was written; another one in the database means that another process was here
     seq: int = 0  # up to which event they have been read
     events: int = 0
+    sign_ups: set[int] = field(default_factory=set)  # the places of those that were read, among all that came
     ahead: list[datetime] = field(default_factory=list)  # of events whose time has not come
 
     def begin_anew(self, blank: State) -> None:
         """Forget the events that were read; what was written stays known."""
-        self.state, self.seq, self.events, self.ahead = blank, 0, 0, []
+        self.state, self.seq, self.events, self.sign_ups, self.ahead = blank, 0, 0, set(), []
 
-    def take(self, told: Iterable[Told], as_of: datetime) -> None:
-        """Weigh events, at a time that never goes back: a clock that was set back unmakes nothing."""
+    def take(self, told: Iterable[Told], as_of: datetime, beside: Iterable[Told] = ()) -> None:
+        """Weigh events, and what is known `beside` of others, at a time that never goes back: a clock that was set back
+        unmakes nothing.
+        """
         told = list(told)
-        self.as_of = max([as_of, self.as_of, *(it.received_at for it in told)])
         self.seq = max([self.seq, *(it.seq for it in told)])
+        self.sign_ups.update(it.seq for it in told if it.event.type == "friend.signed_up")
+        told += beside
+        self.as_of = max([as_of, self.as_of, *(it.received_at for it in told)])
         self.events += len(told)
         self.ahead = [at for at in (*self.ahead, *(it.event.at for it in told)) if at > self.as_of]
         self.state.add([it.event for it in told], self.as_of)

@@ -114,18 +114,19 @@ class Pen:
 
     def _write_standings(self, news: News, friends: frozenset[str]) -> None:
         old, touched = self.written, None if news.whole else news.friends
-        rejected = {refused.friend: refused.reason for refused in news.result.rejected}
+        rejected = {refused.friend: refused.reason for refused in reversed(news.result.rejected)}  # the first counts
         changed = {*_update(old.referrals, news.result.referrals, touched), *_update(old.rejected, rejected, touched)}
         for some in parts(sorted(changed | friends), CHUNK):
-            rows = referrals.find(self.tx, campaign=self.scope.campaign, friends=some, limit=CHUNK)
+            campaign, advocate = self.scope.campaign, self.scope.advocate
+            rows = referrals.find(self.tx, campaign=campaign, advocate=advocate, friends=some, limit=CHUNK)
             self._write_some(rows)
 
     def _write_some(self, rows: Sequence[Referral]) -> None:
         leads = [row.id for row in rows]
         deals, pushed = records.deals_of(self.tx, leads), records.pushed(self.tx, leads)
         for old in rows:
-            state, reason = self.written.referrals.get(old.friend), self.written.rejected.get(old.friend)
-            new = as_it_stands(old, state, reason, old.id in pushed, deals.get(old.id, ()))
+            state, refused = self.written.referrals.get(old.friend), self.written.rejected.get(old.friend)
+            new = as_it_stands(old, state, refused, old.id in pushed, deals.get(old.id, ()))
             if new != old:
                 referrals.write_standing(self.tx, new)
             if new.standing != old.standing:
@@ -206,13 +207,13 @@ def _update(old: dict[K, V], new: Mapping[K, V], touched: Iterable[K] | None) ->
 
 
 def as_it_stands(
-    old: Referral, state: ReferralState | None, reason: str | None, pushed: bool, deals: Iterable[Deal]
+    old: Referral, state: ReferralState | None, refused: str | None, pushed: bool, deals: Iterable[Deal]
 ) -> Referral:
-    """Give a referral as the rules, and what the CRMs say, will have it; `reason` is why the rules refused it."""
+    """Give a referral as the rules, and what the CRMs say, will have it; `refused` is why a sign-up was."""
     if old.reason == "already_referred":
         return old  # a person who turned out to have been referred before; this referral is over
-    if state and reason == "already_referred":
-        reason = None  # another sign-up of theirs was refused, and not this one
+    # Who has a referral may have been refused by another sign-up.
+    reason = state.barred if state else refused
     stands = standing(state, reason is not None, pushed, deals)
     qualified = state if stands == "qualified" else None
     return replace(

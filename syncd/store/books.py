@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,7 @@ class Told:
 
     seq: int
     received_at: datetime
+    cause: str  # who or what told it
     event: Event
 
 
@@ -82,12 +83,20 @@ def _in_books(campaign: str, advocate: str | None) -> ColumnElement[bool]:
     return and_(event.c.campaign == campaign, or_(event.c.about.in_(people), event.c.about.in_(names)))
 
 
-def events_about(tx: Connection, campaign: str, who: Iterable[str]) -> list[Told]:
-    """Read everything about these participants, under whatever id they were known."""
+def events_about(tx: Connection, campaign: str, who: Iterable[str], types: Collection[str] | None = None) -> list[Told]:
+    """Read everything about these participants, under whatever id they were known, or all of these types."""
     ids = list(who)
     names = select(participant.c.id).where(participant.c.merged_into.in_(ids))
     mine = and_(event.c.campaign == campaign, or_(event.c.about.in_(ids), event.c.about.in_(names)))
+    if types is not None:
+        mine = and_(mine, event.c.type.in_(types))
     return [_told(row) for row in tx.execute(select(event).where(mine).order_by(event.c.seq))]
+
+
+def sign_ups(tx: Connection, campaign: str, advocate: str | None, until: int) -> set[int]:
+    """Give the places of the sign-ups in books among all that came, up to and including `until`."""
+    mine = and_(_in_books(campaign, advocate), event.c.type == "friend.signed_up", event.c.seq <= until)
+    return set(tx.scalars(select(event.c.seq).where(mine)))
 
 
 def campaigns_about(tx: Connection, who: Iterable[str]) -> list[str]:
@@ -113,15 +122,9 @@ def has_booked(tx: Connection, campaign: str, since: datetime) -> bool:
     return tx.scalar(select(ledger_txn.c.key).where(booked).limit(1)) is not None
 
 
-def causes_of(tx: Connection, campaign: str, advocate: str | None) -> dict[str, str]:
-    """Tell who or what each event in an advocate's books, or in a whole campaign's, came from."""
-    rows = tx.execute(select(event.c.id, event.c.cause).where(_in_books(campaign, advocate)))
-    return {row.id: row.cause for row in rows}
-
-
 def _told(row: Any) -> Told:
     kept = Event(id=row.id, type=row.type, at=row.at, campaign=row.campaign, data=row.data)
-    return Told(seq=row.seq, received_at=row.received_at, event=kept)
+    return Told(seq=row.seq, received_at=row.received_at, cause=row.cause, event=kept)
 
 
 def posted(tx: Connection, campaign: str, advocates: Sequence[str] | None) -> list[tuple[str, Txn]]:

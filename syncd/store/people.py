@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, and_, delete, or_, select, update
 
-from syncd.contract import Person
+from syncd.contract import Person, parts
 from syncd.store.tables import advocate, code, participant, referral, reward
 from syncd.store.tables import campaign as campaigns
 from syncd.store.work import insert_new
@@ -97,7 +97,7 @@ def name_now(tx: Connection, who: str) -> str:
 def merge(tx: Connection, old: str, into: str) -> None:
     """Give `into` what is `old`'s: codes, friends, details that it lacks; `old` becomes another name of it.
 
-    Where both were referred in one campaign, the first referral stands; the other keeps the name `old` and is refused.
+    Which of the referrals of both is that of `into` is for `referrals.let_stand` to say.
     """
     kept, gone = (participants(tx, [name])[name].person for name in (into, old))
     details = ("email", "first_name", "last_name", "phone", "company")
@@ -106,37 +106,12 @@ def merge(tx: Connection, old: str, into: str) -> None:
     tx.execute(update(participant).where(participant.c.merged_into == old).values(merged_into=into))
     if gaps:
         tx.execute(update(participant).where(participant.c.id == into).values(**gaps))
-    referred: dict[str, list[RowMapping]] = {}
-    theirs = select(referral).where(referral.c.friend.in_([old, into]))
-    for row in tx.execute(theirs.order_by(referral.c.captured_at, referral.c.friend)):
-        referred.setdefault(row.campaign, []).append(row._mapping)
-    for rows in referred.values():
-        _refer_once(tx, rows, old, into)
     for row in tx.execute(select(advocate).where(advocate.c.participant == old)).all():
         join(tx, row.campaign, into, row.joined_at)
     tx.execute(delete(advocate).where(advocate.c.participant == old))
     tx.execute(update(code).where(code.c.advocate == old).values(advocate=into))
     tx.execute(update(referral).where(referral.c.advocate == old).values(advocate=into))
     tx.execute(update(reward).where(reward.c.advocate == old).values(advocate=into))
-
-
-def _refer_once(tx: Connection, rows: Sequence[RowMapping], old: str, into: str) -> None:
-    """Let the first referral of a person in a campaign be that of `into`, as the rules will have it."""
-
-    def refused(row: RowMapping) -> bool:
-        by_the_rules = row["standing"] == "rejected" and row["reason"] != "disqualified"
-        return by_the_rules or row["advocate"] in {old, into}  # nobody refers themselves
-
-    first, *second = sorted(rows, key=refused)
-    # Anew, since they may have to change names.
-    tx.execute(delete(referral).where(referral.c.id.in_([row["id"] for row in rows])))
-    tx.execute(referral.insert().values(**{**first, "friend": into}))
-    refusal = {"standing": "rejected", "reason": "already_referred", "counted": False}
-    for row in second:
-        # What they got as a friend goes with them, or the other books would give it a second time.
-        got = and_(reward.c.campaign == row["campaign"], reward.c.recipient == into, reward.c.advocate != into)
-        tx.execute(update(reward).where(got).values(advocate=first["advocate"]))
-        tx.execute(referral.insert().values(**{**row, "friend": old, **refusal}))
 
 
 def forget(tx: Connection, who: str, now: datetime, *, keep_identity: bool) -> None:
@@ -230,6 +205,15 @@ def find_code(tx: Connection, text: str) -> Code | None:
         if row is None
         else Code(code=row.code, campaign=row.campaign, advocate=row.advocate, created_at=row.created_at)
     )
+
+
+def owners_of(tx: Connection, campaign: str, folded: Iterable[str]) -> set[str]:
+    """Name the advocates of a campaign whose codes these are, in the form under which codes are looked up."""
+    found: set[str] = set()
+    for some in parts(sorted(folded), 10_000):
+        theirs = and_(code.c.campaign == campaign, code.c.folded.in_(some))
+        found |= set(tx.scalars(select(code.c.advocate).where(theirs)))
+    return found
 
 
 def codes_of(tx: Connection, campaign: str, who: str) -> list[str]:

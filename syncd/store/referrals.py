@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, or_, select, update
 
 from syncd.store import letters
-from syncd.store.tables import event, history, outbox, participant, referral
+from syncd.store.tables import event, history, outbox, participant, referral, reward
 from syncd.store.work import insert_new
 
 Standing = Literal["captured", "pushed", "in_pipeline", "qualified", "lost", "rejected"]
@@ -119,6 +119,26 @@ def write_standing(tx: Connection, new: Referral) -> None:
     changing = ("standing", "reason", "counted", "qualified_at", "qualified_via")
     values = {name: getattr(new, name) for name in changing}
     tx.execute(update(referral).where(referral.c.id == new.id).values(**values))
+
+
+def let_stand(tx: Connection, rows: Sequence[Referral], first: Referral) -> None:
+    """Make one of the referrals of a person in a campaign theirs, as `first` gives it; the others, which go by other
+    names of theirs, are refused: nobody is referred twice.
+    """
+    was = next(row.friend for row in rows if row.id == first.id)
+    # Anew, since they may have to change names.
+    tx.execute(delete(referral).where(referral.c.id.in_([row.id for row in rows])))
+    for row in rows:
+        new = first
+        if row.id != first.id:
+            name = was if row.friend == first.friend else row.friend
+            new = replace(row, friend=name, standing="rejected", reason="already_referred", counted=False)
+        elif first.reason == "already_referred":
+            new = replace(first, standing="captured", reason=None)
+        add(tx, new)
+    # What they got as a friend goes with them, or the other books would give it a second time.
+    got = and_(reward.c.campaign == first.campaign, reward.c.recipient == first.friend)
+    tx.execute(update(reward).where(got, reward.c.advocate != first.friend).values(advocate=first.advocate))
 
 
 def mark_pushed(tx: Connection, id: str) -> None:

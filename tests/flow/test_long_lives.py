@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from syncd.contract import Person
 from syncd.flow.app import App
@@ -29,8 +29,8 @@ from syncd.flow.shelf import Shelf
 from syncd.flow.written import Scope, milestones_of, read_written
 from syncd.store import books, people, referrals
 from syncd.store.engine import connect, read, write
-from syncd.store.tables import setting
-from syncd_rules import evaluate
+from syncd.store.tables import code, setting
+from syncd_rules import ReferralState, evaluate
 from tests.database import Databases
 from tests.flow.world import World
 
@@ -51,12 +51,28 @@ milestones:
 """
 TIED = OPEN.replace("limits: {", "limits: {campaign: {budget: {points: 300}, when_exhausted: queue}, ")
 
+FLEETING = """
+campaign: spring
+counting: conversions
+attribution: {model: first_touch, click_window: P2D}
+codes: {default_valid_for: P4D}
+qualification: {any_of: [{type: signup}, {type: explicit, via: [api]}]}
+rewards:
+  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
+  - {id: welcome, trigger: referral.qualified, to: friend, kind: points, amount: 50}
+milestones:
+  - {id: two-friends, metric: referrals, target: 2, repeat: {max: 3}, rewards: [{kind: points, amount: 20}]}
+"""
+LAST = FLEETING.replace("first_touch", "last_touch")
+FEW = FLEETING.replace("codes: {", "codes: {default_redemption_limit: 2, ")
+FLEETING_TIED = FLEETING + "limits: {campaign: {budget: {points: 100000}}}\n"
+
 NAMES = st.sampled_from(["ann", "ben", "cid", "dan", "eve"])
 CHANCE = st.integers(0, 10**6)
 
 
-class Lives(RuleBasedStateMachine):
-    """Two processes on one database, either of which does what comes next."""
+class Meetings(RuleBasedStateMachine):
+    """Two processes on one database, either of which does what comes next: who meets whom, and who is whom."""
 
     databases: Databases
     program = OPEN
@@ -96,20 +112,6 @@ class Lives(RuleBasedStateMachine):
         with suppress(Refusal):
             capture(self.app(chance), invitation, cause="test")
 
-    @rule(name=NAMES, euros=st.integers(1, 60), hours=st.integers(-50, 10), chance=CHANCE)
-    def pays(self, name: str, euros: int, hours: int, chance: int) -> None:
-        number, at = self.next(), self.world.clock() + timedelta(hours=hours)
-        data = {"order": f"o{number}", "amount": f"{euros}.00", "currency": "EUR"}
-        paid = Happening(id=f"o{number}", type="order.paid", at=at, email=f"{name}@example.com", data=data)
-        tell(self.app(chance), paid, teller="shop", cause="test")
-
-    @rule(name=NAMES, euros=st.integers(1, 60), order=st.integers(1, 30), chance=CHANCE)
-    def is_refunded(self, name: str, euros: int, order: int, chance: int) -> None:
-        number = self.next()
-        data = {"refund": f"r{number}", "order": f"o{order}", "amount": f"{euros}.00", "currency": "EUR"}
-        back = Happening(id=f"r{number}", type="order.refunded", email=f"{name}@example.com", data=data)
-        tell(self.app(chance), back, teller="shop", cause="test")
-
     @rule(verdict=st.sampled_from(["qualified", "qualified", "disqualified"]), chance=CHANCE)
     def is_decided(self, verdict: Verdict, chance: int) -> None:
         with read(self.engine) as tx:
@@ -118,22 +120,6 @@ class Lives(RuleBasedStateMachine):
             decision = Decision(verdict=verdict, via="api", referral=found[chance % len(found)].id)
             with suppress(Refusal):
                 decide_now(self.app(chance // 7), decision, id=f"d{self.next()}", cause="test")
-
-    @rule(
-        word=st.sampled_from(["approved", "rejected", "fulfilled", "fulfilled", "failed"]),
-        by=st.sampled_from(["eva", "max"]),
-        chance=CHANCE,
-    )
-    def is_said_of_a_reward(self, word: Word, by: str, chance: int) -> None:
-        with read(self.engine) as tx:
-            found = sorted(books.rewards(tx), key=lambda it: it.key)
-        if found:
-            with suppress(Refusal):
-                reward = found[chance % len(found)]
-                before = reward.status, reward.approval
-                after = say(self.app(chance // 7), word, reward.key, by=by, cause="test")
-                if word != "approved":
-                    assert (after.status, after.approval) != before, word
 
     @rule(one=NAMES, other=NAMES, chance=CHANCE)
     def turn_out_to_be_one(self, one: str, other: str, chance: int) -> None:
@@ -185,11 +171,18 @@ class Lives(RuleBasedStateMachine):
         result = evaluate(programs, [it.event for it in told], as_of)
         assert {it.key: it.status for it in rewards} == {it.key: it.status for it in result.rewards}
         assert written.milestones == milestones_of(result.milestones)
+        said: defaultdict[str, set[str]] = defaultdict(set)
+        for refused in result.rejected:
+            said[refused.friend].add(refused.reason)
         for it in found:
-            state = result.referrals.get(it.friend)
-            stands = state is not None and state.status == "qualified" and it.reason is None
-            assert (it.standing == "qualified") == stands
-            assert not stands or (state and it.advocate == state.referred_by)
+            if it.reason == "already_referred":
+                assert it.standing == "rejected"
+            elif state := result.referrals.get(it.friend):
+                assert (it.advocate, it.captured_at) == (state.referred_by, state.signed_up_at)
+                assert (it.standing, it.reason) == _standing(state)
+            else:
+                assert it.standing == "rejected"
+                assert it.reason in said[it.friend]
 
     @invariant()
     def the_ledger_holds_what_the_rewards_say(self) -> None:
@@ -209,10 +202,93 @@ class Lives(RuleBasedStateMachine):
         assert not any(held.values())
 
 
+class Touches(Meetings):
+    """People who touch codes before they sign up by another one, which is told in time or late; codes that expire."""
+
+    @rule(name=NAMES, hours=st.integers(-60, 5), chance=CHANCE)
+    def touches(self, name: str, hours: int, chance: int) -> None:
+        with read(self.engine) as tx:
+            codes = list(tx.scalars(select(code.c.code).order_by(code.c.created_at, code.c.code)))
+        if codes:
+            number, at = self.next(), self.world.clock() + timedelta(hours=hours)
+            seen = {"email": f"{name}@example.com", "data": {"code": codes[chance % len(codes)]}, "campaign": "spring"}
+            touch = Happening(id=f"t{number}", type="referral.captured", at=at, **seen)
+            with suppress(Refusal):
+                tell(self.app(chance // 7), touch, teller="site", cause="test")
+
+    @rule(name=NAMES, hours=st.integers(-60, 5), chance=CHANCE)
+    def was_a_customer(self, name: str, hours: int, chance: int) -> None:
+        number, at = self.next(), self.world.clock() + timedelta(hours=hours)
+        known = {"email": f"{name}@example.com", "campaign": "spring"}
+        if chance % 5 == 0:
+            with suppress(Refusal):
+                customer = Happening(id=f"c{number}", type="customer.existing", at=at, **known)
+                tell(self.app(chance // 7), customer, teller="crm", cause="test")
+
+
+class Lives(Meetings):
+    """Who buys, brings back, and is paid."""
+
+    @rule(name=NAMES, euros=st.integers(1, 60), hours=st.integers(-50, 10), chance=CHANCE)
+    def pays(self, name: str, euros: int, hours: int, chance: int) -> None:
+        number, at = self.next(), self.world.clock() + timedelta(hours=hours)
+        data = {"order": f"o{number}", "amount": f"{euros}.00", "currency": "EUR"}
+        paid = Happening(id=f"o{number}", type="order.paid", at=at, email=f"{name}@example.com", data=data)
+        tell(self.app(chance), paid, teller="shop", cause="test")
+
+    @rule(name=NAMES, euros=st.integers(1, 60), order=st.integers(1, 30), chance=CHANCE)
+    def is_refunded(self, name: str, euros: int, order: int, chance: int) -> None:
+        number = self.next()
+        data = {"refund": f"r{number}", "order": f"o{order}", "amount": f"{euros}.00", "currency": "EUR"}
+        back = Happening(id=f"r{number}", type="order.refunded", email=f"{name}@example.com", data=data)
+        tell(self.app(chance), back, teller="shop", cause="test")
+
+    @rule(
+        word=st.sampled_from(["approved", "rejected", "fulfilled", "fulfilled", "failed"]),
+        by=st.sampled_from(["eva", "max"]),
+        chance=CHANCE,
+    )
+    def is_said_of_a_reward(self, word: Word, by: str, chance: int) -> None:
+        with read(self.engine) as tx:
+            found = sorted(books.rewards(tx), key=lambda it: it.key)
+        if found:
+            with suppress(Refusal):
+                reward = found[chance % len(found)]
+                before = reward.status, reward.approval
+                after = say(self.app(chance // 7), word, reward.key, by=by, cause="test")
+                if word != "approved":
+                    assert (after.status, after.approval) != before, word
+
+
+def _standing(state: ReferralState) -> tuple[str, str | None]:
+    """Say where a referral stands whose friend no CRM has told anything of."""
+    if state.barred or state.status == "disqualified":
+        return "rejected", state.barred or "disqualified"
+    return "qualified" if state.status == "qualified" else "captured", None
+
+
+FEW_LIVES = settings(
+    max_examples=12,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+
+
 @pytest.mark.parametrize("program", [OPEN, TIED], ids=["an advocate", "a campaign"])
 def test_whatever_happens_in_whichever_process_the_books_say_what_the_facts_say(
     sqlite_databases: Databases, program: str
 ) -> None:
     lives = type("Lives", (Lives,), {"databases": sqlite_databases, "program": program})
-    few = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(lives, settings=settings(few, phases=[Phase.explicit, Phase.reuse, Phase.generate]))
+    run_state_machine_as_test(lives, settings=FEW_LIVES)
+
+
+@pytest.mark.parametrize(
+    "program", [FLEETING, FLEETING_TIED, LAST, FEW], ids=["first touch", "a campaign", "last touch", "few redemptions"]
+)
+def test_whoever_came_by_whichever_codes_is_the_friend_of_whom_the_rules_say(
+    sqlite_databases: Databases, program: str
+) -> None:
+    touches = type("Touches", (Touches,), {"databases": sqlite_databases, "program": program})
+    run_state_machine_as_test(touches, settings=FEW_LIVES)
