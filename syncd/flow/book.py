@@ -16,9 +16,10 @@ from syncd.flow.announce import announce
 from syncd.flow.app import App
 from syncd.flow.programs import keep_up
 from syncd.flow.shelf import Opened
-from syncd.flow.told import read_told
+from syncd.flow.told import WHOSE, read_told
 from syncd.flow.written import Pen, Scope, read_written
 from syncd.store import books, people, referrals, work
+from syncd.store.books import Told
 from syncd.store.engine import at_hand, once_committed
 from syncd.store.referrals import Referral
 from syncd_rules import Event, News, Result, State
@@ -73,13 +74,19 @@ def _lock(tx: Transaction, scope: Scope) -> int | None:
 
 
 def scope_of(app: App, campaign: str, advocate: str | None) -> Scope:
-    """Say what is weighed together with an advocate's books: a budget ties all of a campaign to each other."""
+    """Say what is weighed together with an advocate's books: all of a campaign, where its books are tied."""
     return Scope(campaign=campaign, advocate=None if _is_tied(app, campaign) else advocate)
 
 
 def _is_tied(app: App, campaign: str) -> bool:
+    """Tell whether what is in some books may depend on others: on what a budget has left, or on who was refused
+    elsewhere because a code had been used up, and comes by the next one.
+    """
     configured = app.campaign(campaign)
-    return configured is not None and any(program.limits.budget for program in configured.programs)
+    programs = configured.programs if configured else ()
+    return any(
+        it.limits.budget or (it.codes.default_redemption_limit and it.codes.checked_at == "signup") for it in programs
+    )
 
 
 def book_all(tx: Transaction, app: App, entries: Iterable[Entry], now: datetime) -> None:
@@ -104,13 +111,12 @@ def book(
     cause: str,
     now: datetime,
     friends: frozenset[str] = frozenset(),
-    settled: frozenset[str] = frozenset(),
 ) -> Result:
     """Add events to books and bring everything that follows from them up to date, in this transaction.
 
-    Gives what has changed. Booking the same event again is harmless. Where no budget ties the books of a campaign
+    Gives what has changed. Booking the same event again is harmless. Where the books of a campaign are not tied
     together, those of `None` are everybody's, who are looked at soon, each alone. A friend who turns out to be somebody
-    else's goes into their books, unless `settled`.
+    else's goes into their books.
     """
     scope = scope_of(app, campaign, advocate)
     version = _lock(tx, scope)
@@ -127,11 +133,10 @@ def book(
     if scope.advocate is None and not _is_tied(app, campaign):
         _wake_each(tx, campaign, now)
         return Result()
-    opened, news = _weigh(tx, app, scope, version, now)
-    moved = _let_stand(tx, scope, opened, news, settled)
+    opened, news, moved = _weigh(tx, app, scope, version, now)
     gaining = {row.advocate for row in moved} - {scope.advocate} if scope.advocate is not None else set[str]()
     if gaining:
-        opened, news = _weigh(tx, app, scope, version, now)  # what was written of a friend is in other books now
+        opened, news, _ = _weigh(tx, app, scope, version, now)  # what was written of a friend is in other books now
     pen = Pen(
         tx=tx,
         scope=scope,
@@ -153,8 +158,7 @@ def book(
         at_hand(tx)[scope] = opened
         once_committed(tx, lambda: app.shelf.put(scope, opened))
     for other in sorted(gaining):
-        settled |= {row.friend for row in moved}
-        book(tx, app, campaign, other, (), cause=cause, now=now, settled=settled)
+        book(tx, app, campaign, other, (), cause=cause, now=now)
     return news.result
 
 
@@ -193,11 +197,17 @@ def subject_of(event: Event) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _weigh(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> tuple[Opened, News]:
-    """Open books, read what has come into them, and say what follows that may not have been written."""
+def _weigh(
+    tx: Transaction, app: App, scope: Scope, version: int, now: datetime
+) -> tuple[Opened, News, Sequence[Referral]]:
+    """Open books, read what has come into them, and say what follows that may not have been written; and let the
+    referrals be those that the rules make of it.
+    """
     opened = _open(tx, app, scope, version, now)
-    _read_on(tx, app, scope, opened, now)
-    return opened, opened.news(scope.advocate)
+    told = _read_on(tx, app, scope, opened, now)
+    news = opened.news(scope.advocate)
+    decides = any(it.event.type in WHOSE for it in told)
+    return opened, news, _let_stand(tx, scope, opened, news) if decides else ()
 
 
 def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> Opened:
@@ -222,29 +232,28 @@ def _blank(app: App, scope: Scope) -> State:
     return State(configured.programs)
 
 
-def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> None:
-    """Weigh what has come into the books since they were read last."""
-    told, beside = read_told(tx, app, scope, after=opened.seq)
+def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> list[Told]:
+    """Take in what has come into the books since they were read last, and give it."""
+    told, beside = read_told(tx, scope, after=opened.seq)
     if opened.seq and scope.advocate is not None and any(it.event.type == "identity.merged" for it in told):
         # With the names it has changed whose friends are whose: what was read before may be in other books now.
         opened.begin_anew(_blank(app, scope))
-        told, beside = read_told(tx, app, scope)
+        told, beside = read_told(tx, scope)
     opened.take(told, now, beside)
+    return told
 
 
 def _named(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(event.data["friend"] for event in events if "friend" in event.data)
 
 
-def _let_stand(
-    tx: Transaction, scope: Scope, opened: Opened, news: News, settled: frozenset[str]
-) -> Sequence[Referral]:
-    """Let the referrals in books be those that the rules make of sign-ups; give those that had to be changed."""
+def _let_stand(tx: Transaction, scope: Scope, opened: Opened, news: News) -> Sequence[Referral]:
+    """Let the referrals in books be those that the rules make of sign-ups; give those that were others."""
     friends = set(news.result.referrals)
     if scope.advocate is not None:
         friends |= set(opened.state.strangers(scope.advocate))
     moved: list[tuple[Sequence[Referral], Referral]] = []
-    for some in parts(sorted(friends - settled), CHUNK):
+    for some in parts(sorted(friends), CHUNK):
         for row in referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, friends=some, limit=CHUNK):
             found = opened.state.referral_of(row.friend)
             if found and (found[0], found[1].at) != (row.advocate, row.captured_at):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -77,40 +78,82 @@ def stage_entries(
         if program is None:
             continue
         old = held.get((fact.ref.deal.id, referral.id))
-        returned = old is not None and old.gone is not None
-        if old and not is_newer(fact, old) and not returned:
+        if old and not is_newer(fact, old) and not old.gone:
             continue
-        names = old.names if old else (fact.ref.deal.id,)
-        records.write_deal(tx, connector, referral.id, fact, names)
-        moved = old is None or returned or (old.pipeline, old.stage) != (fact.pipeline, fact.stage)
-        if moved:
+        if _has_moved(fact, old):
             _tell_move(tx, connector, referral, old, fact, cause=cause, now=now)
-        ours = _is_ours(tx, connector, referral, fact)
-        events: list[Event] = []
-        steps = trail if trail and not returned else [fact] if moved else ()
-        for step in steps:
-            stage = campaign_stage(connection.settings, program, step)
-            # Back from the recycle bin: the record's last change says nothing of when. And what was read has happened:
-            # a clock that has just jumped must not put it into our future, where a timer would find it.
-            at = now if returned else min(step.at - skew, now - TICK * len(steps))
-            if ours:
-                at = max(at, referral.captured_at)  # we made it for this referral: nothing came before
-            if events:
-                at = max(at, events[-1].at + TICK)  # several stages of one second came one after another
-            if stage is not None:
-                what = f"{step.pipeline}/{step.stage}@{step.version}" + (f":{micros(now)}" if returned else "")
-                new = [_event(origin, referral, fact.ref.deal, name, what, stage, at) for name in names]
-                # What is booked keeps its time, and what follows comes later, whichever clock was set in between.
-                kept = books.stored_event(tx, referral.campaign, new[0].id)
-                events += [replace(it, at=kept.at) for it in new] if kept else new
+        names, steps = old.names if old else (fact.ref.deal.id,), steps_of(fact, trail, old, now + skew)
+        ids = [_id(origin, referral, fact.ref.deal, names[0], what) for what, _ in steps]
+        known = [books.stored_event(tx, referral.campaign, id) for id in ids]
+        # We made it for this referral: nothing came before.
+        begins_at = referral.captured_at if _is_ours(tx, connector, referral, fact) else None
+        told = [(step, it.at if it else None) for (_, step), it in zip(steps, known, strict=True)]
+        times = step_times(told, old, skew=skew, begins_at=begins_at, now=now)
+        last = times[-1] if times else old.at if old else fact.at
+        records.write_deal(tx, connector, referral.id, replace(fact, at=last), names)
+        events = [
+            _event(origin, referral, fact.ref.deal, name, what, stage, at)
+            for (what, step), at in zip(steps, times, strict=True)
+            if (stage := campaign_stage(connection.settings, program, step)) is not None
+            for name in names
+        ]
         yield _entry(referral, events, cause)
+
+
+def steps_of(
+    fact: StageFact, trail: Sequence[StageFact], old: Deal | None, now: datetime
+) -> list[tuple[str, StageFact]]:
+    """Give the steps of a deal that a fact tells, in order, each with what it is known by; `now` is by the CRM's clock.
+
+    What a CRM remembers is known by the same text whenever it is read.
+    """
+    if old and old.gone:
+        # Back from the recycle bin: the record's last change says nothing of when.
+        return [(f"{_what(fact)}:{micros(now)}", replace(fact, at=now))]
+    if not trail:
+        again = f":{micros(now)}" if old and old.version == fact.version else ""  # in the second of the one before
+        return [(_what(fact) + again, fact)] if _has_moved(fact, old) else []
+    times: Counter[str] = Counter()
+    steps = []
+    for step in trail:
+        what = _what(step)
+        times[what] += 1
+        steps.append((what if times[what] == 1 else f"{what}#{times[what]}", step))
+    return steps
+
+
+def step_times(
+    steps: Sequence[tuple[StageFact, datetime | None]],
+    old: Deal | None,
+    *,
+    skew: timedelta,
+    begins_at: datetime | None,
+    now: datetime,
+) -> list[datetime]:
+    """Say by our clock when a deal took each of these steps; one that is booked keeps its time, which stands beside it.
+
+    Each comes behind the one before, and the last, or what is newer than `old`, behind all that was known of the deal:
+    the CRM may count whole seconds, and its clock be set in between. None is before `begins_at`. And what was read has
+    happened: a clock that has just jumped must not put it into our future, where a timer would find it.
+    """
+    times: list[datetime] = []
+    for number, (step, kept) in enumerate(steps, 1):
+        earliest = [begins_at] if begins_at else []
+        earliest += [at + TICK for at in times[-1:]]
+        if old and (number == len(steps) or step.version > old.version):
+            earliest.append(old.at + TICK)
+        times.append(kept or max([min(step.at - skew, now - TICK * len(steps)), *earliest]))
+    return times
 
 
 def is_newer(fact: StageFact, held: Deal) -> bool:
     """Tell whether a fact is news of a deal. A CRM that counts whole seconds gives two changes of one the same version;
     of these the one that is read later came later."""
-    moved = (fact.pipeline, fact.stage) != (held.pipeline, held.stage)
-    return fact.version > held.version or (fact.version == held.version and moved)
+    return fact.version > held.version or (fact.version == held.version and _has_moved(fact, held))
+
+
+def _has_moved(fact: StageFact, held: Deal | None) -> bool:
+    return held is None or held.gone is not None or (held.pipeline, held.stage) != (fact.pipeline, fact.stage)
 
 
 def gone_entries(
@@ -145,8 +188,9 @@ def gone_entries(
         )
         # A deleted deal is lost until it is restored: nothing stays rewarded for a deal that is not there.
         lost = sorted(program.stages.lost)[:1] if fact.why == "deleted" else []
-        what = f"deleted@{micros(now)}"
-        events = [_event(origin, referral, deal.id, name, what, stage, now) for stage in lost for name in deal.names]
+        what, at = f"deleted@{micros(now)}", max(now, deal.at + TICK)
+        records.date_deal(tx, deal, at)
+        events = [_event(origin, referral, deal.id, name, what, stage, at) for stage in lost for name in deal.names]
         yield _entry(referral, events, cause)
 
 
@@ -185,9 +229,17 @@ def _entry(referral: Referral, events: Sequence[Event], cause: str) -> Entry:
 
 
 def _event(origin: str, referral: Referral, deal: RemoteId, name: str, what: str, stage: str, at: datetime) -> Event:
-    id = f"{origin}:{deal.type}:{name}:{referral.friend}:{what}"
     data = {"friend": referral.friend, "deal": f"{origin}:{name}", "stage": stage}
+    id = _id(origin, referral, deal, name, what)
     return Event(id=id, type="deal.stage_changed", at=at, campaign=referral.campaign, data=data)
+
+
+def _id(origin: str, referral: Referral, deal: RemoteId, name: str, what: str) -> str:
+    return f"{origin}:{deal.type}:{name}:{referral.friend}:{what}"
+
+
+def _what(step: StageFact) -> str:
+    return f"{step.pipeline}/{step.stage}@{step.version}"
 
 
 def _follow(

@@ -59,8 +59,9 @@ def load_trail(payload: Mapping[str, Any]) -> list[StageFact]:
 def key(connector: str, fact: StageFact | Gone, news_at: datetime | None = None) -> str:
     """Name a fact so that reading it again changes nothing.
 
-    Some news has no time of the CRM's own: that a record is gone, or back under its old version. Such a fact is named
-    by `news_at`, when it was read; deciding sees whether it is still news.
+    Some news has no time of the CRM's own: that a record is gone, or back under its old version, or has moved again in
+    one second of a clock that counts seconds. Such a fact is named by `news_at`, when it was read; deciding sees
+    whether it is still news.
     """
     where = fact.ref.deal or fact.ref.person
     what = f"{where.type}:{where.id}" if where else "nothing"

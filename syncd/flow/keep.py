@@ -92,10 +92,10 @@ def _news(app: App, connector: str, told: Sequence[StageFact | Gone], now: datet
         if isinstance(fact, Gone):
             if leads and (fact.why == "merged" or leads - known_gone):
                 news[facts.key(connector, fact, now)] = fact
-        elif any(deal is not None and deal.gone for deal in old):
-            news[facts.key(connector, fact, now)] = fact  # back from the recycle bin
-        elif any(deal is None or is_newer(fact, deal) for deal in old):
-            news[facts.key(connector, fact)] = fact
+        elif any(deal is None or deal.gone or is_newer(fact, deal) for deal in old):
+            # Back from the recycle bin, or in a stage again in which it was in the same second.
+            again = any(deal is not None and (deal.gone or deal.version == fact.version) for deal in old)
+            news[facts.key(connector, fact, now if again else None)] = fact
     return news
 
 

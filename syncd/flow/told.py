@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection as Transaction
 
-from syncd.flow.app import App
 from syncd.flow.written import Scope
 from syncd.store import books, people
 from syncd.store.books import Told
@@ -28,7 +27,7 @@ WHOSE = frozenset(
 _CAME_BY = frozenset({"friend.signed_up", "referral.captured"})
 
 
-def read_told(tx: Transaction, app: App, scope: Scope, *, after: int = 0) -> tuple[list[Told], list[Told]]:
+def read_told(tx: Transaction, scope: Scope, *, after: int = 0) -> tuple[list[Told], list[Told]]:
     """Read what came after `after` into books; and beside it, what decides whose friends people in them are.
 
     They may have come by the codes of others, too, of whom these books know nothing else.
@@ -40,18 +39,11 @@ def read_told(tx: Transaction, app: App, scope: Scope, *, after: int = 0) -> tup
     if new and after:
         # What was known of a friend before they were referred is older than what was read last.
         told = list({it.seq: it for it in (*books.events_about(tx, scope.campaign, new), *told)}.values())
-    return told, of_codes(tx, app, scope.campaign, (it.event for it in told), but=scope.advocate)
+    return told, of_codes(tx, scope.campaign, (it.event for it in told), but=scope.advocate)
 
 
-def of_codes(
-    tx: Transaction, app: App, campaign: str, events: Iterable[Event], *, but: str | None = None
-) -> list[Told]:
+def of_codes(tx: Transaction, campaign: str, events: Iterable[Event], *, but: str | None = None) -> list[Told]:
     """Read what is known of those by whose codes somebody came."""
     codes = {people.fold(event.data["code"]) for event in events if event.type in _CAME_BY}
     owners = people.owners_of(tx, campaign, codes) - {but}
-    configured = app.campaign(campaign)
-    if owners and configured and any(program.codes.default_redemption_limit for program in configured.programs):
-        # Whether a code is used up depends on all who came by it.
-        theirs = [it for owner in sorted(owners) for it in books.events(tx, campaign, owner)]
-        return [it for it in theirs if it.event.type in WHOSE]
     return books.events_about(tx, campaign, owners, WHOSE) if owners else []

@@ -24,7 +24,7 @@ class Deal:
     pipeline: str
     stage: str
     outcome: str | None
-    at: datetime
+    at: datetime  # since when, by our clock
     version: int
     names: Sequence[str]  # what the rules know it as: its own id, and those of the deals merged into it
     gone: str | None = None
@@ -112,6 +112,12 @@ def write_deal(tx: Connection, connector: str, lead: str, fact: StageFact, names
     )
 
 
+def date_deal(tx: Connection, it: Deal, at: datetime) -> None:
+    """Note when a deal took its last step."""
+    there = and_(deal.c.connector == it.connector, deal.c.deal_type == it.id.type, deal.c.deal_id == it.id.id)
+    tx.execute(update(deal).where(there, deal.c.lead == it.lead).values(at=at))
+
+
 def expect_deal(tx: Connection, connector: str, id: RemoteId, now: datetime) -> None:
     """Have a row for a deal that we made and that was gone before it was ever read."""
     made = and_(record.c.connector == connector, record.c.deal_type == id.type, record.c.deal_id == id.id)
@@ -157,12 +163,13 @@ def relink(tx: Connection, connector: str, part: Literal["person", "deal"], old:
         touched.add(row.lead)
         keys = {"connector": connector, "deal_type": new.type, "deal_id": new.id, "lead": row.lead}
         survivor = and_(*(deal.c[name] == value for name, value in keys.items()))
-        names = tx.scalar(select(deal.c.names).where(survivor))
-        if names is None:
+        there = tx.execute(select(deal.c.names, deal.c.at).where(survivor)).one_or_none()
+        if there is None:
             # Version 0: whatever the CRM says of the survivor is newer than what its predecessor said.
             tx.execute(deal.insert().values(**{**row._mapping, **keys, "version": 0, "gone": None}))
         else:
-            tx.execute(update(deal).where(survivor).values(names=list(dict.fromkeys([*names, *row.names]))))
+            names = list(dict.fromkeys([*there.names, *row.names]))
+            tx.execute(update(deal).where(survivor).values(names=names, at=max(there.at, row.at)))
     tx.execute(delete(deal).where(mine))
     return touched
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -211,15 +212,16 @@ class Touches(Meetings):
             codes = list(tx.scalars(select(code.c.code).order_by(code.c.created_at, code.c.code)))
         if codes:
             number, at = self.next(), self.world.clock() + timedelta(hours=hours)
-            seen = {"email": f"{name}@example.com", "data": {"code": codes[chance % len(codes)]}, "campaign": "spring"}
-            touch = Happening(id=f"t{number}", type="referral.captured", at=at, **seen)
+            data = {"code": codes[chance % len(codes)]}
+            whose: dict[str, Any] = {"email": f"{name}@example.com", "campaign": "spring"}
+            touch = Happening(id=f"t{number}", type="referral.captured", at=at, data=data, **whose)
             with suppress(Refusal):
                 tell(self.app(chance // 7), touch, teller="site", cause="test")
 
     @rule(name=NAMES, hours=st.integers(-60, 5), chance=CHANCE)
     def was_a_customer(self, name: str, hours: int, chance: int) -> None:
         number, at = self.next(), self.world.clock() + timedelta(hours=hours)
-        known = {"email": f"{name}@example.com", "campaign": "spring"}
+        known: dict[str, Any] = {"email": f"{name}@example.com", "campaign": "spring"}
         if chance % 5 == 0:
             with suppress(Refusal):
                 customer = Happening(id=f"c{number}", type="customer.existing", at=at, **known)
