@@ -119,7 +119,7 @@ def explain_(ctx: click.Context, referral: str, as_of: timedelta | datetime | No
         campaign = app.campaign(found.campaign)
         if campaign is None:
             raise Failure(f"error: campaign {found.campaign} is not configured, so nothing weighs its events", FAILED)
-        own, beside = read_told(tx, scope_of(app, found.campaign, found.advocate))
+        own, beside = read_told(tx, app, scope_of(app, found.campaign, found.advocate))
         causes = {told.event.id: told.cause for told in (*own, *beside)}
         events = [told.event for told in (*own, *beside)]
         names = _names(tx, {found.advocate, found.friend})

@@ -29,7 +29,7 @@ def whose(
     told = books.events_about(tx, campaign, [who], WHOSE)
     new = [] if sign_up is None else [sign_up]
     opened = Opened(state=State(configured.programs), as_of=now)
-    opened.take(told, now, of_codes(tx, campaign, [*(it.event for it in told), *new]))
+    opened.take(told, now, of_codes(tx, app, campaign, [*(it.event for it in told), *new]))
     opened.state.add(new, opened.as_of)
     return opened.state.referral_of(who)
 

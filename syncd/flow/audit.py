@@ -134,12 +134,12 @@ def _differences(app: App, scope: Scope, now: datetime) -> dict[str, Any]:
     with read(app.database) as tx:
         if out_of_date(tx, app, configured) or is_about_to_be_weighed(tx, scope, now):
             return {}
-        stored = _stored(tx, scope)
+        stored = _stored(tx, app, scope)
     return _compared(stored, _weighed(stored, configured.programs, scope.advocate, now))
 
 
-def _stored(tx: Transaction, scope: Scope) -> Stored:
-    told, beside = read_told(tx, scope)
+def _stored(tx: Transaction, app: App, scope: Scope) -> Stored:
+    told, beside = read_told(tx, app, scope)
     stored = Stored(told=told, beside=beside, written=read_written(tx, scope))
     before = None
     while some := referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, before=before, limit=CHUNK):

@@ -74,19 +74,13 @@ def _lock(tx: Transaction, scope: Scope) -> int | None:
 
 
 def scope_of(app: App, campaign: str, advocate: str | None) -> Scope:
-    """Say what is weighed together with an advocate's books: all of a campaign, where its books are tied."""
+    """Say what is weighed together with an advocate's books: a budget ties all of a campaign to each other."""
     return Scope(campaign=campaign, advocate=None if _is_tied(app, campaign) else advocate)
 
 
 def _is_tied(app: App, campaign: str) -> bool:
-    """Tell whether what is in some books may depend on others: on what a budget has left, or on who was refused
-    elsewhere because a code had been used up, and comes by the next one.
-    """
     configured = app.campaign(campaign)
-    programs = configured.programs if configured else ()
-    return any(
-        it.limits.budget or (it.codes.default_redemption_limit and it.codes.checked_at == "signup") for it in programs
-    )
+    return configured is not None and any(program.limits.budget for program in configured.programs)
 
 
 def book_all(tx: Transaction, app: App, entries: Iterable[Entry], now: datetime) -> None:
@@ -114,7 +108,7 @@ def book(
 ) -> Result:
     """Add events to books and bring everything that follows from them up to date, in this transaction.
 
-    Gives what has changed. Booking the same event again is harmless. Where the books of a campaign are not tied
+    Gives what has changed. Booking the same event again is harmless. Where no budget ties the books of a campaign
     together, those of `None` are everybody's, who are looked at soon, each alone. A friend who turns out to be somebody
     else's goes into their books.
     """
@@ -234,11 +228,11 @@ def _blank(app: App, scope: Scope) -> State:
 
 def _read_on(tx: Transaction, app: App, scope: Scope, opened: Opened, now: datetime) -> list[Told]:
     """Take in what has come into the books since they were read last, and give it."""
-    told, beside = read_told(tx, scope, after=opened.seq)
+    told, beside = read_told(tx, app, scope, after=opened.seq)
     if opened.seq and scope.advocate is not None and any(it.event.type == "identity.merged" for it in told):
         # With the names it has changed whose friends are whose: what was read before may be in other books now.
         opened.begin_anew(_blank(app, scope))
-        told, beside = read_told(tx, scope)
+        told, beside = read_told(tx, app, scope)
     opened.take(told, now, beside)
     return told
 

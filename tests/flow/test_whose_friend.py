@@ -111,6 +111,38 @@ def test_who_was_refused_for_an_expired_code_may_come_by_a_good_one(
     assert agree(world)
 
 
+@both
+def test_who_was_refused_since_a_code_was_used_up_may_come_by_another(
+    engine: Engine, tmp_path: Path, program: str
+) -> None:
+    world = World(engine, tmp_path, program=program + "codes: {default_redemption_limit: 1}\n")
+    ann, ada = world.advocate("ann"), world.advocate("ada")
+    for name, code in (("cid", ann), ("ben", ann), ("ben", ada)):
+        world.clock.move(hours=1)
+        last = world.refer(name, code).referral
+    assert (last.standing, last.advocate) == ("captured", who(world, "ada"))
+    world.app = beside(world.app)
+    qualify(world, last.id)
+    assert (money(world, "ann"), money(world, "ada")) == ({}, {"POINTS": 100})
+    assert agree(world)
+
+
+def test_what_books_must_know_of_the_owner_of_a_code_makes_nobody_a_friend(engine: Engine, tmp_path: Path) -> None:
+    world = World(engine, tmp_path, program=GIVEN.replace("{type: explicit, via: [api]}", "{type: signup}"))
+    ada, eve = world.advocate("ada"), world.advocate("eve")
+    touch(world, "ann", eve)
+    world.clock.move(hours=1)
+    touch(world, "ann", ada)
+    world.clock.move(hours=1)
+    world.refer("ann", eve)
+    code = world.advocate("ann")
+    world.refer("ben", ada)
+    world.clock.move(hours=1)
+    touch(world, "ben", code)  # from now on Ada's books have to know of Ann's code
+    assert (money(world, "eve"), money(world, "ada")) == ({"POINTS": 100}, {"POINTS": 100})
+    assert agree(world)
+
+
 def test_who_is_refused_again_has_the_referral_that_they_had(engine: Engine, tmp_path: Path) -> None:
     world = World(engine, tmp_path, program=GIVEN)
     known = Happening(id="c1", type="customer.existing", email="ben@example.com", campaign="spring")
@@ -120,6 +152,15 @@ def test_who_is_refused_again_has_the_referral_that_they_had(engine: Engine, tmp
     second = world.refer("ben", world.advocate("ada"))
     assert (second.created, second.referral) == (False, first.referral)
     assert second.referral.reason == "existing_customer"
+
+
+def test_who_cannot_qualify_by_a_code_that_has_expired_is_refused_for_that(engine: Engine, tmp_path: Path) -> None:
+    codes = "codes: {default_valid_for: P9D, checked_at: qualification}\n"
+    world = World(engine, tmp_path, program=GIVEN + codes)
+    ben = world.refer("ben", world.advocate()).referral
+    world.clock.move(days=10)
+    qualify(world, ben.id)
+    assert (world.standing(ben.id), world.referral(ben.id).reason) == ("rejected", "code_expired")
 
 
 # --- touches that are told late ---------------------------------------------------------------------------------------

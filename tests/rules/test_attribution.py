@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from syncd_rules import evaluate
 from tests.rules.story import Story, day, effects, program, rejections
 
 
@@ -62,6 +63,14 @@ def test_the_first_touch_outranks_the_code_at_sign_up() -> None:
     story.happened(3, "referral.captured", friend="bob", code="ADA")
 
     assert story.signs_up("bob", 4).told().referrals["bob"].referred_by == "eve"
+
+
+def test_a_refusal_by_a_touch_is_told_in_the_books_of_both_whose_codes_it_was() -> None:
+    story = Story().happened(0, "code.created", code="EVE", advocate="eve", valid_until=day(2))
+    story.happened(1, "referral.captured", friend="bob", code="EVE").signs_up("bob", 3)
+
+    for who, told in (("ada", 1), ("eve", 1), ("cem", 0), (None, 1)):
+        assert rejections(evaluate([program()], story.events, day(9), who)) == [("bob", "code_expired")] * told
 
 
 def test_a_refused_friend_may_try_again() -> None:

@@ -86,6 +86,28 @@ def test_the_books_of_one_participant_can_be_asked_for_alone() -> None:
     assert (rejections(ada), rejections(eve)) == ([], [("bob", "already_referred")])
 
 
+def test_whose_friend_somebody_is_can_be_asked_and_who_is_a_friend_of_others() -> None:
+    story = Story().happened(0, "code.created", code="EVE", advocate="eve")
+    story.signs_up("bob", 1, code="NONE").signs_up("bob", 2, code="EVE").signs_up("cem", 3)
+    state = State([PROGRAMS["plain"]])
+    state.add(story.events, day(4))
+
+    assert state.referral_of("bob") == ("eve", story.events[-2])
+    assert state.referral_of("dan") is None
+    assert (state.strangers("ada"), state.strangers("eve")) == (["bob"], ["cem"])
+
+
+def test_a_touch_that_comes_late_brings_the_refusal_of_the_sign_up_to_whose_code_it_was() -> None:
+    story = Story().happened(0, "code.created", code="EVE", advocate="eve").signs_up("bob", 2, code="NONE")
+    story.happened(3, "referral.captured", friend="bob", code="EVE")
+    state = State([PROGRAMS["plain"]])
+    state.add(story.events[:-1], day(4))
+    assert state.news(day(4), "eve").result.rejected == ()
+
+    state.add(story.events[-1:], day(4))
+    assert rejections(state.news(day(4), "eve").result) == [("bob", "code_not_found")]
+
+
 def test_time_does_not_go_back() -> None:
     state = State([PROGRAMS["plain"]])
     state.result(day(2))
