@@ -12,6 +12,9 @@ from syncd_rules.money import CURRENCIES, minor_units
 from syncd_rules.time import YEARS, in_reach
 from syncd_rules.words import quoted
 
+MOST = 10**9
+"""No whole number of an event is larger, as none of a program is. Amounts of money: see `money.MOST_MINOR_UNITS`."""
+
 # Within one instant: facts, sign-ups, activity, qualifications, what takes back, what was paid, what is erased.
 # Timers precede all.
 _FACT, _SIGN_UP, _ACTIVITY, _QUALIFICATION, _TAKING_BACK, _PAYMENT, _ERASURE = range(7)
@@ -61,8 +64,6 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {  # type -> the fields that it may ha
 }
 VIA = ("manual", "api", "javascript", "webhook", "zapier", "coupon", "crm")
 """The ways in which somebody says that a referral is qualified, or is not."""
-
-MOST = 2**53  # of anything that is counted: what every program that reads JSON keeps exactly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,9 @@ from syncd_rules.time import Duration
 
 Metric = Literal["referrals", "orders", "amount_spent", "points_earned", "reviews", "subscription_cycles"]
 DEFAULT_ACTIVITY = ("order.paid", "review.posted", "subscription.cycle_paid")
+MOST_OCCURRENCES = 10_000
+"""So many times a milestone is granted to one participant at the most, whatever its `repeat` says: one event may reach
+any number at once, and each has rewards, a message and entries in the ledger."""
 ACTIVITIES = (*DEFAULT_ACTIVITY, "points.earned", "link.shared")
 
 
@@ -77,7 +80,12 @@ class Milestone:
     steps: tuple[Step, ...] = ()
     lifetime: bool = False  # a step counts what was before it opened
     window: Window = field(default_factory=Window)
-    limit: int | None = 1  # how many times; None = without end
+    limit: int | None = 1  # how many times; None = as often as there may be
     reversible: bool = True
     messages: tuple[str, ...] = ()
     prizes: tuple[Prize, ...] = ()
+
+    @property
+    def most(self) -> int:
+        """How many times one participant can reach it."""
+        return MOST_OCCURRENCES if self.limit is None else min(self.limit, MOST_OCCURRENCES)

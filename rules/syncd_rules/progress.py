@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from syncd_rules.books import Books
-from syncd_rules.milestone import Goal
+from syncd_rules.milestone import MOST_OCCURRENCES, Goal, Milestone
 from syncd_rules.model import Program
 from syncd_rules.prize import Prize
 from syncd_rules.result import Reached
@@ -135,6 +135,7 @@ class Progress:
         rule = self._versions.rules[index]
         climb = self._climbs.setdefault(rule.milestone.id, _Climb())
         self._grant(rule, climb, climb.top + 1, rule.milestone.prizes, at, cause)
+        self._bound(rule.milestone, climb.top + 1)
         for each in self._versions.by_milestone[rule.milestone.id]:
             if each.milestone.silence:  # of the versions to come too: the silence may go on into them
                 self._set_silence(each, at)
@@ -214,19 +215,27 @@ class Progress:
             climb = self._climbs.setdefault(milestone.id, _Climb())
             value = self._values.get(rule.gauges[0], {})
             times = milestone.goal.times(value)
+            self._bound(milestone, climb.top + bool(times) if milestone.goal.consecutive else times)
             if milestone.goal.consecutive:
-                if times and (milestone.limit is None or climb.top < milestone.limit):
+                if times and climb.top < milestone.most:
                     self._grant(rule, climb, climb.top + 1, milestone.prizes, at, cause)
                     for other in self._versions.by_milestone[milestone.id]:
                         self._values.pop(other.gauges[0], None) if other.gauges else None
                 return
-            if milestone.limit is not None:
-                times = min(times, milestone.limit)
+            times = min(times, milestone.most)
             currency = milestone.goal.currency(value)
             while climb.gaps and climb.gaps[0] <= times:
                 self._grant(rule, climb, heapq.heappop(climb.gaps), milestone.prizes, at, cause, currency)
             while climb.top < times:
                 self._grant(rule, climb, climb.top + 1, milestone.prizes, at, cause, currency)
+
+    def _bound(self, milestone: Milestone, times: int) -> None:
+        """Say that there are more occurrences than are granted, as long as that is so."""
+        place = (self.participant, milestone.id, str(MOST_OCCURRENCES + 1))
+        if min(times, milestone.limit or times) > MOST_OCCURRENCES:
+            self._books.suppress(*place, "too_many_occurrences")
+        else:
+            self._books.suppressed.pop(place, None)
 
     def _grant(
         self,
@@ -293,8 +302,8 @@ class Progress:
         """Say when a silence will have been long enough; None where that is of no interest."""
         since, silence = self._quiet.get(rule.index), rule.milestone.silence
         climb = self._climbs.get(rule.milestone.id)
-        limit, program = rule.milestone.limit, rule.program
-        if since is None or silence is None or self.stopped or (climb and limit is not None and climb.top >= limit):
+        program = rule.program
+        if since is None or silence is None or self.stopped or (climb and climb.top >= rule.milestone.most):
             return None
         start = max(since, rule.window.start) if rule.window.start else since
         ends = add(start, silence.after, program.timezone)

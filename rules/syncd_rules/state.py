@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 
 from syncd_rules.aliases import aliases_of, renamed
 from syncd_rules.attribution import Attributed, Refused, Register
@@ -59,7 +60,8 @@ class State:
         self._campaign = self._versions.campaign if self._versions.known else None
         self._as_of = BEGINNING
         self._events: dict[str, Event] = {}
-        self._later: list[tuple[datetime, str, int, Event]] = []  # a heap of what is still to come
+        self._later: list[tuple[datetime, int, Event]] = []  # a heap of what is still to come
+        self._parked = count()  # how many ever were, or two of one time had no order
         self._conflicts: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._strict = False  # the budget binds, so that the order over the whole campaign matters
@@ -194,7 +196,7 @@ class State:
         self._as_of = as_of
         risen = []
         while self._later and self._later[0][0] <= as_of:
-            risen.append(heapq.heappop(self._later)[3])
+            risen.append(heapq.heappop(self._later)[2])
         return risen
 
     def _admit(self, events: Iterable[Event]) -> tuple[list[Event], bool]:
@@ -205,7 +207,7 @@ class State:
             if event.campaign != self._campaign:
                 continue
             if event.at > self._as_of:
-                heapq.heappush(self._later, (event.at, event.id, len(self._later), event))
+                heapq.heappush(self._later, (event.at, next(self._parked), event))
                 continue
             known = self._events.get(event.id)
             if known is None:

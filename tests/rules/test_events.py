@@ -28,10 +28,11 @@ ORDER = {"order": "o", "participant": "a", "amount": "1.00", "currency": "EUR"}
         ("code.created", {"code": "A", "advocate": "a", "valid_from": "yesterday"}, "malformed valid_from"),
         ("code.created", {"code": "A", "advocate": "a", "valid_until": "2026-03-01"}, "malformed valid_until"),
         ("code.created", {"code": "A", "advocate": "a", "redemption_limit": "3"}, "malformed redemption_limit"),
-        ("points.earned", {"participant": "a", "points": 2**53 + 1}, "malformed points"),
+        ("points.earned", {"participant": "a", "points": 10**9 + 1}, "malformed points"),
         ("order.paid", {**ORDER, "amount": "1.001"}, "malformed amount: 1.001 has more decimals than EUR"),
         ("order.paid", {**ORDER, "amount": 1}, "malformed amount: it is no text"),
         ("order.paid", {**ORDER, "currency": "EURO"}, "malformed currency: there is no 'EURO'"),
+        ("points.earned", {"participant": "a", "points": -1}, "malformed points"),
     ],
 )
 def test_an_event_that_exists_is_well_formed(sort: str, data: dict[str, Any], why: str) -> None:
@@ -81,6 +82,19 @@ def test_one_id_with_two_contents_keeps_the_earlier_and_is_reported_in_any_order
     for event in (first, second, first):
         state.apply(event, day(3))
     assert state.result(day(3)) == evaluate([program()], [first, second], day(3))
+
+
+def test_one_id_with_two_contents_waits_for_its_time_with_both() -> None:
+    now = event("now", "link.shared", 1, advocate="ada")
+    copies = [event("later", "link.shared", 5, advocate=who) for who in ("eve", "ada", "eve")]
+    state = State([program()])
+    state.add([now, copies[0]], day(0))
+    state.add([copies[1]], day(2))
+    state.add([copies[2]], day(3))
+
+    assert state.result(day(4)).conflicts == ()
+    assert state.result(day(6)) == evaluate([program()], [now, *copies], day(6))
+    assert state.result(day(6)).conflicts == ("later",)
 
 
 def test_conflicts_reach_the_result() -> None:
