@@ -18,8 +18,7 @@ from syncd_rules.load import load
 from syncd_rules.load_events import events_from_json
 from syncd_rules.model import InvalidData, InvalidProgram, Problem, Program
 from syncd_rules.replay import Comparison, compare
-from syncd_rules.result import Effect, News, Reached, ReferralState, Rejected, Result, Suppressed
-from syncd_rules.rewards import Reward
+from syncd_rules.result import Effect, News, Reached, ReferralState, Rejected, Result, Reward, Suppressed
 from syncd_rules.schemas import schemas
 from syncd_rules.state import State, evaluate
 from syncd_rules.time import YEARS, in_reach

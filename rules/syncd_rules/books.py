@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from syncd_rules.budget import EXHAUSTED, Budget, Serve, unit_of
-from syncd_rules.ledger import Txn, entitlement_key
+from syncd_rules.journal import Clock, Journal, Move
+from syncd_rules.ledger import ISSUED
 from syncd_rules.model import Program
 from syncd_rules.prize import Prize, Recipient
-from syncd_rules.result import Effect
-from syncd_rules.rewards import OPEN, Entitlement, Move, Name, amount_text
+from syncd_rules.rewards import OPEN, Entitlement, Name
 from syncd_rules.time import add, period_of
 from syncd_rules.timers import EXPIRY, RELEASE, Timers
 
-Place = tuple[datetime, int, int, str, int]
-"""When, timer (0) or event (1), its class, its id, and 1 for who waited and is served by what came free."""
-_TOLD = {"grant": "granted", "release": "released", "void": "reversed", "reverse": "reversed", "clawback": "reversed"}
 
-
-class Clock:
-    """Where in the canonical order the fold is."""
-
-    __slots__ = ("place",)
-
-    def __init__(self) -> None:
-        self.place: Place = (datetime.min.replace(tzinfo=UTC), 0, 0, "", 0)
-
-
-class Told(NamedTuple):
-    """An effect that is not about the move of a reward."""
-
-    name: str
-    about: tuple[str, ...]
-    at: datetime
-    data: Mapping[str, Any]
-
-
-class Books:
-    """Entitlements by key, the ledger that they left, and the effects to be had."""
+class Books(Journal):
+    """Entitlements by key, beside the ledger that they left and the effects to be had."""
 
     def __init__(self, campaign: str, clock: Clock, budget: Budget, timers: Timers) -> None:
-        self.campaign = campaign
+        super().__init__(campaign, clock)
         self.entitlements: dict[Name, Entitlement] = {}
-        self._log: list[tuple[Place, Move | Told]] = []  # as it came about
-        self._told: set[tuple[str, ...]] = set()  # effects by name and matter: each is told once
         self.suppressed: dict[tuple[str, str, str], str] = {}  # (to, rule, subject) -> why, as it is now
         self.touched: list[Entitlement] = []  # those that may not be as they were told, each perhaps many times
-        self.told = 0  # how much of the log has been told as news
         self.granted: Counter[str] = Counter()  # by the budget's units
         self.serve: Serve = self.grant  # grants what waited for the budget
         self.on_available: Callable[[Entitlement, int, datetime], None] | None = None
-        self._clock, self._budget, self._timers = clock, budget, timers
+        self._budget, self._timers = budget, timers
         self._overpaid: list[Entitlement] = []  # what was handed out, and has just lost its ground
         self._available: Counter[tuple[str, str]] = Counter()  # (to, unit) -> the balance
         self._reported: Counter[tuple[str, int, str]] = Counter()  # (to, year, currency) -> reportable so far
@@ -86,8 +60,15 @@ class Books:
         it.program, it.prize = program, prize
         if not it.bound or it.currency == worth[1]:  # else one key would hold two currencies
             it.amount, it.currency = worth
+        if it.rejected:
+            self.suppress(it.to, it.rule, it.subject, "rejected")
+        else:
+            self._give(it, at, cause)
+
+    def _give(self, it: Entitlement, at: datetime, cause: str) -> None:
+        """Grant what is missing to a reward that is due; where nothing is, since it is lower now, it stands again."""
         if not it.missing:
-            it.status = "fulfilled"
+            it.status, it.generation = "fulfilled", it.generation + 1
         elif self._admits(it, at):
             self.grant(it, at, cause)
 
@@ -106,25 +87,18 @@ class Books:
 
     def shrink(self, it: Entitlement, amount: int, at: datetime, cause: str, why: str) -> None:
         """Lower the amount of a share, as far as it still can be; `why` names the correction in the ledger."""
-        if it.ticket:
+        if it.ticket or it.rejected:
             self.touched.append(it)
             it.amount = amount
             return
-        fell = it.amount - amount
-        if it.status == "fulfilled":
-            fell = self._collectable(it, fell)
-        elif it.status in OPEN:
-            fell = min(fell, it.held)
-        else:
-            fell = 0
-        if fell <= 0:
+        was_open, fell = it.status in OPEN, it.amount - amount
+        fell = min(fell, it.held) if was_open else self._collectable(it, fell)
+        if not it.stands or fell <= 0:
             return
-        if it.status != "pending":
-            self._available[it.to, it.unit] -= fell
-        was_open, now = it.status in OPEN, it.amount - fell
-        self._post(it, it.shrink(now, fell, at, cause, why))
+        self._post(it.shrink(it.amount - fell, fell, at, cause, why))
         if was_open:
             self._came_back(it, fell, at, cause)
+            self._let_go(it, at, cause)
 
     # --- what people and time do --------------------------------------------------------------------------------------
 
@@ -138,56 +112,78 @@ class Books:
             return False
         if it.status not in OPEN:
             self.grant(it, at, cause)
-        elif it.status == "available":
-            self._available[it.to, it.unit] -= it.held
-        handed = it.held
-        self._post(it, it.fulfil(at, cause))
+        handed, held_back = it.held, it.status == "pending"
+        self._post(it.fulfil(at, cause))
+        if held_back:
+            self._count_points(it, handed, at)
         self._report(it, handed, at)
-        if not it.deserved:
+        if not it.due:
             self._overpaid.append(it)
         return True
 
     def fail(self, it: Entitlement, at: datetime, cause: str) -> bool:
-        """Note that handing out a reward failed: it is available again."""
-        if it.status != "fulfilled" or not it.handed:
+        """Note that handing out a reward failed: it is available again, or taken back where it is not due any more."""
+        if not it.payments:
             return False
-        self._post(it, it.fail(at, cause))
-        self._report(it, -it.held, at)
-        self._available[it.to, it.unit] += it.held
-        self._set_expiry(it, at)
+        failed, before = it.payments[-1], it.held
+        moves = list(it.fail(at, cause))
+        for move in moves:
+            self._post(move)
+        self._report(it, -failed, at)
+        available = it.held - before if it.status == "available" else 0
+        if available:
+            self._set_expiry(it, at)
+        if failed > available:  # of what was ever available, the rest is so no more
+            self._count_points(it, available - failed, at)
+        for move in moves:
+            if move.target == ISSUED:
+                self._came_back(it, move.quantity, at, cause)
         return True
 
     def approve(self, it: Entitlement, by: str, at: datetime, cause: str) -> bool:
-        """Note that somebody approves of a reward; the last who has to lets it go, once its hold is over."""
+        """Note that somebody approves of a reward; the last who has to lets it go, once its hold is over.
+
+        One that was rejected is given after all, if its ground stands.
+        """
+        if it.rejected:
+            it.rejected = False
+            self.touched.append(it)
+            self.suppressed.pop((it.to, it.rule, it.subject), None)
+            if it.deserved and it.status != "fulfilled":
+                self._give(it, at, cause)
+            it.approvals = frozenset({by})
+            return True
         if it.status != "pending" or not it.awaits:
             return False
         self.touched.append(it)
         it.approvals |= {by}
-        if it.ripe and not it.awaits:
-            self._release(it, at, cause)
+        self._let_go(it, at, cause)
         return True
 
     def reject(self, it: Entitlement, at: datetime, cause: str) -> bool:
-        """Note that somebody refuses a reward that is not handed out yet."""
-        if it.status not in OPEN:
+        """Note that somebody refuses a reward that is not handed out yet: until somebody approves of it, for good."""
+        if it.status not in OPEN | {"void", "reversed"}:
             return False
-        self._withdraw(it, at, cause)
+        self.touched.append(it)
+        it.rejected, it.ticket = True, 0
+        if it.deserved:
+            self.suppress(it.to, it.rule, it.subject, "rejected")
+        if it.status in OPEN:
+            self._withdraw(it, at, cause)
         return True
 
     def hold_ends(self, name: Name, at: datetime) -> None:
         """Release what was held back, or let it wait for approval."""
         it = self.entitlements[name]
         it.ripe = True
-        if not it.awaits:
-            self._release(it, at, "timer:hold")
+        self._let_go(it, at, "timer:hold")
 
     def expires(self, name: Name, at: datetime) -> None:
         """End what nobody claimed."""
         it = self.entitlements[name]
-        quantity = it.held
-        self._available[it.to, it.unit] -= quantity
-        self._post(it, it.expire(at, "timer:expiry"))
-        self._came_back(it, quantity, at, "timer:expiry")
+        ended = it.expire(at, "timer:expiry")
+        self._post(ended)
+        self._came_back(it, ended.quantity, at, "timer:expiry")
 
     def void_pending(self, who: str, at: datetime, cause: str) -> None:
         """Void all that is pending for somebody, and let nothing wait for the budget any more."""
@@ -228,16 +224,18 @@ class Books:
         it.ticket = 0
         self.suppressed.pop((it.to, it.rule, it.subject), None)
         unit = unit_of(it)
-        self._post(it, it.grant(at, cause))
+        self._post(it.grant(at, cause))
         cost = it.cost_of(it.held)
         self._timers.add(add(at, it.prize.hold, it.program.timezone), RELEASE, it.name, it.generation)
         if unit:
             self.granted[unit] += cost
             self._budget.give(unit, cost)
 
-    def _release(self, it: Entitlement, at: datetime, cause: str) -> None:
-        self._available[it.to, it.unit] += it.held
-        self._post(it, it.release(at, cause))
+    def _let_go(self, it: Entitlement, at: datetime, cause: str) -> None:
+        """Release what nothing holds back any more."""
+        if it.status != "pending" or not it.ripe or it.awaits:
+            return
+        self._post(it.release(at, cause))
         self._set_expiry(it, at)
         self._count_points(it, it.held, at)
 
@@ -253,9 +251,7 @@ class Books:
 
     def _withdraw(self, it: Entitlement, at: datetime, cause: str) -> None:
         quantity, available = it.held, it.status == "available"
-        if available:
-            self._available[it.to, it.unit] -= quantity
-        self._post(it, it.withdraw(at, cause))
+        self._post(it.withdraw(at, cause))
         if available:
             self._count_points(it, -quantity, at)
         self._came_back(it, quantity, at, cause)
@@ -269,9 +265,8 @@ class Books:
         go is no balance to take it from."""
         overpaid, self._overpaid = self._overpaid, []
         for it in overpaid:
-            if not it.deserved and (quantity := self._collectable(it, it.handed - it.taken)):
-                self._available[it.to, it.unit] -= quantity
-                self._post(it, it.claw_back(quantity, at, cause))
+            if not it.due and (quantity := self._collectable(it, it.handed - it.taken)):
+                self._post(it.claw_back(quantity, at, cause))
 
     def _collectable(self, it: Entitlement, quantity: int) -> int:
         """Say how much of what was handed out in vain the policy takes back."""
@@ -294,46 +289,14 @@ class Books:
             about = {"participant": it.to, "year": year, "currency": currency}
             self.tell("alert.tax_threshold_reached", at, it.to, str(year), currency, **about)
 
-    def _post(self, it: Entitlement, move: Move) -> None:
+    def _post(self, move: Move) -> None:
         self.touched.append(move.it)
-        self._log.append((self._clock.place, move))
-
-    def tell(self, name: str, at: datetime, *about: str, **data: Any) -> None:
-        """Emit an effect, once for what it is about."""
-        matter = (name, *about)
-        if matter not in self._told:
-            self._told.add(matter)
-            self._log.append((self._clock.place, Told(name, about, at, data)))
-
-    @property
-    def length(self) -> int:
-        """How long the log is."""
-        return len(self._log)
-
-    def ledger(self, since: int) -> Iterator[tuple[Place, Txn]]:
-        """Give the transactions in the log from `since` on, each with the place at which it was written."""
-        for place, entry in self._log[since:]:
-            if isinstance(entry, Move):
-                yield place, entry.txn()
-
-    def effects(self, since: int) -> Iterator[tuple[Place, Effect]]:
-        """Give the effects in the log from `since` on, those of moves too, each with the place of its writing."""
-        for place, entry in self._log[since:]:
-            if isinstance(entry, Told):
-                key = entitlement_key(entry.name, self.campaign, *entry.about)
-                yield place, Effect(key=key, name=entry.name, at=entry.at, data=entry.data)
-            elif entry.step in _TOLD:
-                yield place, _effect_of(entry)
+        if move.source == "available":
+            self._available[move.it.to, move.unit] -= move.quantity
+        elif move.target == "available":
+            self._available[move.it.to, move.unit] += move.quantity
+        self.write(move)
 
     def suppress(self, to: str, rule: str, subject: str, reason: str) -> None:
         """Note what was kept back, or heard in vain, and why."""
         self.suppressed[to, rule, subject] = reason
-
-
-def _effect_of(move: Move) -> Effect:
-    it, name = move.it, f"trigger.reward_{_TOLD[move.step]}"
-    data = {"to": it.to, "rule": it.rule, "reward": move.prize.id, "subject": it.subject, "kind": move.prize.kind}
-    data["key"] = it.key  # by which the reward is approved and handed out
-    data["amount"] = amount_text(move.prize, move.amount, move.currency)
-    data |= {n: value for n, value in (("currency", move.currency), ("product", move.prize.product)) if value}
-    return Effect(key=f"{name}/{it.key}/{move.generation}/{move.step}", name=name, at=move.at, data=data)

@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import cached_property
 
 from syncd_rules.attribution import Attributed, Register
-from syncd_rules.books import Books, Clock, Place
+from syncd_rules.books import Books
 from syncd_rules.budget import Budget
 from syncd_rules.decisions import Decisions
 from syncd_rules.events import Event
 from syncd_rules.friends import Friends
+from syncd_rules.journal import Clock, Place
 from syncd_rules.model import POINTS
 from syncd_rules.orders import Orders
 from syncd_rules.progress import Progress

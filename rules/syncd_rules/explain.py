@@ -37,6 +37,7 @@ REASONS = {
     "cap_per_referral": "the friend's orders have earned as much as they may",
     "unknown_stage": "the campaign does not know that stage",
     "not_the_first_deal": "only the friend's first deal counts",
+    "rejected": "a person refused it",
     "via_not_listed": "the campaign does not believe those who said so",
     "refund_without_order": "a refund names it, and they have no such order",
     "refund_in_another_currency": "a refund of it is in another currency, and changes nothing",
@@ -138,7 +139,7 @@ def _rewards(referral: Referral, state: ReferralState, result: Result) -> Iterat
         if reward.rule in rules and reward.subject in subjects:
             amount = " ".join(filter(None, [reward.amount, reward.currency, reward.kind, reward.product]))
             about = f" for {reward.subject}" if reward.subject != referral.friend else ""
-            status = reward.status.replace("_", " ") + (", awaiting approval" if reward.approval else "")
+            status = reward.status.replace("_", " ") + (", awaiting approval" if reward.approval == "awaiting" else "")
             yield f"Reward {reward.rule}{about}: {amount} to {reward.to}, {status}."
             shown.add(reward.rule)
     for kept in result.suppressed:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from syncd_rules.attribution import Refused, Register
-from syncd_rules.books import Place
 from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event
+from syncd_rules.journal import Place
 from syncd_rules.result import ReferralState, Rejected, Result, Suppressed
 from syncd_rules.rewards import Entitlement
 from syncd_rules.versions import Versions

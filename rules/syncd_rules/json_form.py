@@ -11,8 +11,7 @@ from syncd_rules.kinds import KINDS
 from syncd_rules.ledger import Pots, Txn, balances
 from syncd_rules.model import POINTS
 from syncd_rules.money import decimal_text
-from syncd_rules.result import ReferralState, Result
-from syncd_rules.rewards import Reward
+from syncd_rules.result import ReferralState, Result, Reward
 
 Json = dict[str, Any]
 

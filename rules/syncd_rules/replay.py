@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from syncd_rules.ledger import Txn, balances
 from syncd_rules.model import POINTS
 from syncd_rules.money import decimal_text
-from syncd_rules.result import Result
-from syncd_rules.rewards import Reward
+from syncd_rules.result import Result, Reward
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,37 @@ from zoneinfo import ZoneInfo
 
 from syncd_rules.ledger import Txn
 from syncd_rules.model import UTC_ZONE
-from syncd_rules.rewards import Reward
+
+Status = Literal["pending", "available", "fulfilled", "void", "reversed", "clawed_back", "expired"]
+STANDING = frozenset({"pending", "available", "fulfilled"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reward:
+    """One entitlement in its latest state."""
+
+    key: str
+    book: str  # the participant in whose books it is; `to` may be their friend
+    to: str
+    rule: str
+    reward: str
+    subject: str  # the friend, the order, or the number of the milestone's occurrence or step
+    kind: str
+    amount: str  # points: digits; money: decimal text; discount_percentage: the percentage; else "1"
+    currency: str | None
+    product: str | None
+    program_version: int
+    generation: int  # 1, and one more for each time it was granted again
+    status: Status
+    approval: Literal["awaiting", "rejected"] | None = None  # a person has to agree, or has refused it
+    unit: str  # what its postings count: POINTS, a currency, or COUNT:<kind>
+    quantity: int  # how much of its unit it is: points, minor units, or one voucher
+    pots: tuple[tuple[str, int], ...]  # what it now holds in the participant's accounts: pending, available, fulfilled
+
+    @property
+    def stands(self) -> bool:
+        """Whether the participant has it, held back or not."""
+        return self.status in STANDING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,87 +7,23 @@ than one reward.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from syncd_rules.ledger import CLAWBACK, ISSUED, Posting, Txn, entitlement_key
+from syncd_rules.journal import Move, amount_text
+from syncd_rules.ledger import CLAWBACK, ISSUED, entitlement_key
 from syncd_rules.model import POINTS, Program
-from syncd_rules.money import decimal_text
 from syncd_rules.prize import Prize, Recipient
+from syncd_rules.result import STANDING, Reward, Status
 
-Status = Literal["pending", "available", "fulfilled", "void", "reversed", "clawed_back", "expired"]
-STANDING = frozenset({"pending", "available", "fulfilled"})
 OPEN = frozenset({"pending", "available"})
 NOBODY = frozenset[str]()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reward:
-    """One entitlement in its latest state."""
-
-    key: str
-    book: str  # the participant in whose books it is; `to` may be their friend
-    to: str
-    rule: str
-    reward: str
-    subject: str  # the friend, the order, or the number of the milestone's occurrence or step
-    kind: str
-    amount: str  # points: digits; money: decimal text; discount_percentage: the percentage; else "1"
-    currency: str | None
-    product: str | None
-    program_version: int
-    generation: int  # 1, and one more for each time it was granted again
-    status: Status
-    approval: Literal["awaiting"] | None = None
-    unit: str  # what its postings count: POINTS, a currency, or COUNT:<kind>
-    quantity: int  # how much of its unit it is: points, minor units, or one voucher
-    pots: tuple[tuple[str, int], ...]  # what it now holds in the participant's accounts: pending, available, fulfilled
-
-    @property
-    def stands(self) -> bool:
-        """Whether the participant has it, held back or not."""
-        return self.status in STANDING
-
 
 Name = tuple[str, str, str, str]
 """What an entitlement is known by within a campaign: rule, prize, recipient, subject. The program's version is no part
 of it, or each version would grant it again."""
-
-
-class Move(NamedTuple):
-    """What a reward did. There are many, and most are never looked at: the transaction is made when somebody asks."""
-
-    it: Entitlement
-    generation: int
-    step: str
-    source: str  # a pot of the participant's, or an account of the program's
-    target: str
-    quantity: int
-    unit: str
-    version: int
-    cause: str
-    at: datetime
-    prize: Prize
-    amount: int
-    currency: str | None
-
-    def txn(self) -> Txn:
-        """Give the transaction that books it."""
-        source, target = (
-            account if account in {ISSUED, CLAWBACK} else f"{self.it.to}:{account}"
-            for account in (self.source, self.target)
-        )
-        out = Posting(account=source, unit=self.unit, amount=-self.quantity)
-        into = Posting(account=target, unit=self.unit, amount=self.quantity)
-        return Txn(
-            key=f"{self.it.key}/{self.generation}/{self.step}",
-            entitlement=self.it.key,
-            program_version=self.version,
-            cause_event=self.cause,
-            effective_at=self.at,
-            postings=(out, into) if source < target else (into, out),
-        )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -105,9 +41,10 @@ class Entitlement:
     status: Status | None = None  # None = not granted yet
     generation: int = 0
     held: int = 0  # in the pot that the status names, while it is pending or available
-    handed: int = 0  # fulfilled, over all generations
+    payments: tuple[int, ...] = ()  # fulfilled, each time that it was handed out, over all generations
     taken: int = 0  # clawed back, over all generations
     deserved: bool = False  # its ground stands
+    rejected: bool = False  # a person refused it, and none has approved of it since
     ticket: int = 0  # its place among those who wait for the budget; 0 = it does not wait
     ripe: bool = False  # the hold is over
     failed: bool = False  # handing it out failed once
@@ -143,8 +80,18 @@ class Entitlement:
 
     @property
     def engaged(self) -> bool:
-        """Whether it takes up what its rule may give: the participant has it, or waits for it."""
-        return self.status in STANDING or self.ticket > 0
+        """Whether it takes up what its rule may give: the participant has it, waits for it, or needs but a word."""
+        return self.status in STANDING or self.ticket > 0 or (self.rejected and self.deserved)
+
+    @property
+    def due(self) -> bool:
+        """Whether the participant should have it."""
+        return self.deserved and not self.rejected
+
+    @property
+    def handed(self) -> int:
+        """How much was fulfilled, over all generations."""
+        return sum(self.payments)
 
     @property
     def bound(self) -> bool:
@@ -201,16 +148,27 @@ class Entitlement:
         """Note that the participant has received it."""
         step = f"fulfil:{_plain(cause)}" if self.failed else "fulfil"
         source, quantity = str(self.status), self.held
-        self.handed += quantity
+        self.payments += (quantity,)
         self.status, self.held = "fulfilled", 0
         return self._move(step, source, "fulfilled", quantity, at, cause)
 
-    def fail(self, at: datetime, cause: str) -> Move:
-        """Note that what was said to be handed out was not; it is available again."""
-        quantity = self.handed
-        self.handed, self.failed = 0, True
-        self.status, self.held = "available", quantity
-        return self._move(f"amend:{_plain(cause)}", "fulfilled", "available", quantity, at, cause)
+    def fail(self, at: datetime, cause: str) -> Iterator[Move]:
+        """Note that what was handed out last was not: what was clawed back for it returns to the balance, and the rest
+        is open again, or goes where it is not due any more."""
+        *before, quantity = self.payments
+        self.payments, self.failed = tuple(before), True
+        back = max(self.taken - self.handed, 0)
+        self.taken -= back
+        step, target = "reverse", ISSUED
+        if self.due and self.status in STANDING:
+            self.status = "available" if self.status == "fulfilled" else self.status
+            self.held += quantity - back
+            step, target = "amend", str(self.status)
+        else:
+            self._end("reversed")
+        for name, pot, part in (("restore", "available", back), (step, target, quantity - back)):
+            if part:
+                yield self._move(f"{name}:{_plain(cause)}", "fulfilled", pot, part, at, cause)
 
     def withdraw(self, at: datetime, cause: str) -> Move:
         """Take back what is pending (void) or available (reverse)."""
@@ -223,11 +181,14 @@ class Entitlement:
 
     def _leave(self, step: str, status: Status, at: datetime, cause: str) -> Move:
         source, quantity = str(self.status), self.held
+        self._end(status)
+        return self._move(step, source, ISSUED, quantity, at, cause)
+
+    def _end(self, status: Status) -> None:
         self.held = 0
         self.status = status
-        if self.handed:
+        if self.payments:
             self.status = "clawed_back" if self.taken else "fulfilled"
-        return self._move(step, source, ISSUED, quantity, at, cause)
 
     def claw_back(self, quantity: int, at: datetime, cause: str) -> Move:
         """Take so much out of the participant's balance, for what was fulfilled in vain."""
@@ -240,8 +201,11 @@ class Entitlement:
         self.amount = amount
         step = f"amend:{_plain(why)}"
         if self.status in OPEN:
+            source = str(self.status)
             self.held -= quantity
-            return self._move(step, str(self.status), ISSUED, quantity, at, cause)
+            if not self.held:  # what was handed out before is all that is left of it
+                self.status = "fulfilled"
+            return self._move(step, source, ISSUED, quantity, at, cause)
         self.taken += quantity
         return self._move(step, "available", CLAWBACK, quantity, at, cause)
 
@@ -252,6 +216,29 @@ class Entitlement:
         )  # fmt: skip
 
     # --- as others see it ---------------------------------------------------------------------------------------------
+
+    @property
+    def _approval(self) -> Literal["awaiting", "rejected"] | None:
+        if self.rejected:
+            return "rejected"
+        return "awaiting" if self.status == "pending" and self.awaits else None
+
+    def check(self) -> None:
+        """Raise AssertionError where it is in a state that cannot be: for tests, which ask after every step."""
+        is_open = self.status in OPEN
+        sound = {
+            "holds something as long as it is open": is_open == (self.held > 0),
+            "is open only while it is due": self.due or not is_open,
+            "is pending only in its hold, or while it awaits approval": self.status != "pending"
+            or not self.ripe
+            or self.awaits,
+            "loses no more than was handed out": 0 <= self.taken <= self.handed,
+            "is fulfilled or clawed back once something was handed out": is_open
+            or (self.status in {"fulfilled", "clawed_back"}) == bool(self.payments),
+            "is clawed back only in part of what was handed out": self.status != "clawed_back" or self.taken > 0,
+            "waits for the budget only while it is due, and not open": not self.ticket or (self.due and not is_open),
+        }
+        assert all(sound.values()), f"{self.name} {self.status}: " + ", ".join(t for t, so in sound.items() if not so)
 
     def snapshot(self, book: str) -> Reward:
         """Give its present state in somebody's books."""
@@ -273,18 +260,11 @@ class Entitlement:
             program_version=self.program.version,
             generation=self.generation,
             status=self.status,
-            approval="awaiting" if self.status == "pending" and self.awaits else None,
+            approval=self._approval,
             unit=self.unit,
             quantity=self.quantity(self.amount),
             pots=tuple((pot, amount) for pot, amount in pots.items() if amount),
         )
-
-
-def amount_text(prize: Prize, amount: int, currency: str | None) -> str:
-    """Write an amount."""
-    if prize.form.needs == "percent":
-        return prize.percent
-    return decimal_text(amount, currency) if currency else str(amount)
 
 
 def _plain(cause: str) -> str:

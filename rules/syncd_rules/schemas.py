@@ -90,7 +90,7 @@ def _result() -> Schema:
         **dict.fromkeys(("to", "rule", "reward", "subject", "kind", "currency", "product"), words),
         amount=amount,
         status=status,
-        approval=one_of("awaiting"),
+        approval=one_of("awaiting", "rejected"),
     )
     pots = section(("pending", "available", "fulfilled"), pending=amount, available=amount, fulfilled=amount)
     suppressed = section(("to", "rule", "subject", "reason"), to=words, rule=words, subject=words, reason=words)

@@ -14,11 +14,11 @@ from itertools import count
 
 from syncd_rules.aliases import aliases_of, renamed
 from syncd_rules.attribution import Attributed, Refused, Register
-from syncd_rules.books import Clock
 from syncd_rules.budget import Budget, Tight
 from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event, earlier_copy
 from syncd_rules.gather import Part, drained, everything, gathered, suppressed
+from syncd_rules.journal import Clock
 from syncd_rules.model import Program
 from syncd_rules.refunds import misfits
 from syncd_rules.result import News, Result

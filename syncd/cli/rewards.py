@@ -118,12 +118,17 @@ def _say(word: Word, verb: str, does: str, more: str) -> None:
                     refused += 1
                     click.echo(f"error: {key}: {refusal}", err=True)
                 else:
-                    waits = ", and somebody else has to agree too" if reward.approval else ""
+                    waits = ", and somebody else has to agree too" if reward.approval == "awaiting" else ""
                     click.echo(f"{key} is {reward.status.replace('_', ' ')}{waits}")
         ctx.exit(FAILED if refused else OK)
 
 
 _say("approved", "approve", "Agree that rewards are given.", "Where two persons must agree, each says so.")
-_say("rejected", "reject", "Decide that rewards are not given.", "They are void, or taken back if they were available.")
+_say("rejected", "reject", "Decide that rewards are not given.", "Until somebody approves of them, whatever happens.")
 _say("fulfilled", "fulfil", "Say that rewards have been handed out.", "What is handed out is only clawed back.")
-_say("failed", "fail", "Say that rewards could not be handed out.", "They are available again.")
+_say(
+    "failed",
+    "fail",
+    "Say that rewards could not be handed out.",
+    "They are available again, if still due.",
+)

@@ -21,10 +21,10 @@ from syncd_rules import Event
 Word = Literal["approved", "rejected", "fulfilled", "failed"]
 
 _FROM: dict[Word, tuple[str, str]] = {  # word -> the statuses that it may be said in, and how to say so
-    "approved": ("pending", "is not waiting for approval"),
+    "approved": ("pending void reversed clawed_back", "is not waiting for approval"),  # what was rejected waits, too
     "rejected": ("pending available", "is not open"),
     "fulfilled": ("available", "is not available"),
-    "failed": ("fulfilled", "has not been handed out"),
+    "failed": ("fulfilled clawed_back", "has not been handed out"),
 }
 
 

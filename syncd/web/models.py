@@ -237,7 +237,7 @@ class RewardGiven(Given):
     currency: str | None
     product: str | None
     status: str
-    approval: str | None  # awaiting: a person has to agree before it is given
+    approval: str | None  # awaiting: a person has to agree before it is given; rejected: one has refused it
     changed_at: datetime
 
     @classmethod

@@ -162,11 +162,13 @@ class TestPayout:
         assert self.say(agreed, "failed", "eva").status == "available"
         assert self.say(agreed, "fulfilled", "eva").status == "fulfilled"
 
-    def test_a_rejected_reward_is_given_to_nobody(self, agreed: World) -> None:
-        assert self.say(agreed, "rejected", "eva").status == "void"
-        with pytest.raises(Refusal, match="is not waiting for approval"):
-            self.say(agreed, "approved", "eva")
-        assert agreed.points() == {}
+    def test_a_rejected_reward_is_given_to_nobody_until_somebody_approves_of_it(self, agreed: World) -> None:
+        rejected = self.say(agreed, "rejected", "eva")
+        assert (rejected.status, rejected.approval, agreed.points()) == ("void", "rejected", {})
+        with pytest.raises(Refusal, match="is not open"):
+            self.say(agreed, "rejected", "eva")
+        assert self.say(agreed, "approved", "eva").approval == "awaiting"
+        assert self.say(agreed, "approved", "max").status == "available"
 
     def test_an_unknown_reward_is_refused(self, agreed: World) -> None:
         with pytest.raises(Refusal) as refused:

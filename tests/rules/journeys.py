@@ -86,6 +86,11 @@ UNLIMITED = {
         settlement={"clawback": "negative", "approval": {"required_above": {"USD": "5", "points": "90"}}},
     ),
 }
+APPROVED = {
+    "approval": variant(
+        settlement={"clawback": "within_balance", "approval": {"required_above": {"USD": "2", "points": "90"}}}
+    ),
+}
 LIMITED = {
     "capped": variant(limits={"per_advocate": {"max_referrals": "2", "friend_reward_when_capped": "false"}}),
     "cooldown": variant(limits={"per_advocate": {"cooldown": "PT30H"}}, settlement={"clawback": "negative"}),
@@ -102,7 +107,7 @@ BUDGETS = {
     )
     for mode in ("suppress", "clamp", "queue")
 }
-PROGRAMS = {**UNLIMITED, **LIMITED, **BUDGETS}
+PROGRAMS = {**UNLIMITED, **APPROVED, **LIMITED, **BUDGETS}
 unlimited = st.sampled_from(sorted(UNLIMITED))
 limited = st.sampled_from(sorted(LIMITED))
 programs = st.sampled_from([*UNLIMITED, *LIMITED])  # by name, or a failure would print them whole
@@ -112,6 +117,8 @@ FORWARD = ["lead", "meeting", "won", "won", "manual+", "api+", "order", "order"]
 BACK = ["lost", "meeting", "manual-", "api-", "refund", "refund"]
 OWN = ["order", "review", "points", "cycle", "failed", "refund"]
 PAYMENTS = [("thanks", True), ("cash", True), ("cash", True), ("welcome", False), ("share", True)]
+WORDS = ["fulfilled", "fulfilled", "failed", "rejected", "approved"]  # what is said of one reward,
+GROUNDS = ["manual+", "manual-", "won", "lost", "refund"]  # and what becomes of its ground in between
 
 
 class _Teller:
@@ -145,15 +152,29 @@ class _Teller:
             deal = f"{self.draw(st.sampled_from(['d1', 'd1', 'd2']))}-{friend}"
             self.happens(hour, "deal.stage_changed", friend=friend, deal=deal, stage=step)
 
-    def pays(self, advocate: str, friend: str, hour: int) -> None:
+    def prize(self, advocate: str, friend: str) -> dict[str, str] | None:
+        """Draw a reward of which something may be said."""
         rule, to_advocate = self.draw(st.sampled_from(PAYMENTS))
         orders = [order for owner, order in self.orders if owner == friend]
         if rule == "share" and not orders:
-            return
+            return None
         subject = self.draw(st.sampled_from(orders)) if rule == "share" else friend
-        to = advocate if to_advocate else friend
-        sort = self.draw(st.sampled_from(["fulfilled", "fulfilled", "fulfilled", "failed", "rejected", "approved"]))
-        self.happens(hour, f"reward.{sort}", to=to, rule=rule, subject=subject)
+        return {"to": advocate if to_advocate else friend, "rule": rule, "subject": subject}
+
+    def pays(self, advocate: str, friend: str, hour: int) -> None:
+        if prize := self.prize(advocate, friend):
+            sort = self.draw(st.sampled_from(["fulfilled", *WORDS]))
+            self.happens(hour, f"reward.{sort}", **prize)
+
+    def wavers(self, advocate: str, friend: str, hour: int) -> None:
+        """Let people and payment systems change their minds about one reward, while its ground comes and goes."""
+        prize = self.prize(advocate, friend)
+        for step in self.draw(st.lists(st.sampled_from(WORDS + GROUNDS), min_size=2, max_size=7)) if prize else ():
+            hour += self.draw(st.integers(1, 40))
+            if prize and step in WORDS:
+                self.happens(hour, f"reward.{step}", **prize)
+            else:
+                self.walks(friend, step, hour)
 
     def lives(self, who: str, step: str, hour: int) -> None:
         number = len(self.events)
@@ -187,6 +208,8 @@ def journeys(draw: st.DrawFn, *, back: bool = True, payments: bool = True, own: 
             teller.walks(friend, step, hour)
             if payments and draw(st.integers(0, 2)) == 0:
                 teller.pays(advocate, friend, hour + draw(st.integers(0, 40)))
+        if payments and back and draw(st.integers(0, 2)) == 0:
+            teller.wavers(advocate, friend, hour)
     if own:
         hour = 0
         for step in draw(st.lists(st.sampled_from(OWN if back else OWN[:4]), max_size=8)):

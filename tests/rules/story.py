@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from syncd_rules import Event, Program, Result, Reward, balances, evaluate, load
+from syncd_rules import Event, Program, Result, Reward, State, balances, evaluate, load
 
 DAY_0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CAMPAIGN = "spring"
@@ -83,6 +83,13 @@ class Story:
 
     def told(self, *programs: Program, on: float = 100) -> Result:
         return evaluate(programs or (program(),), self.events, day(on))
+
+
+def check(state: State) -> None:
+    """Fail where a reward is in a state that cannot be."""
+    for cluster in state._clusters.values():
+        for it in cluster.books.entitlements.values():
+            it.check()
 
 
 def statuses(result: Result) -> dict[tuple[str, str, str], str]:

@@ -8,17 +8,17 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from syncd_rules import Event, Program, Result, State, Txn, evaluate, reconcile
 from syncd_rules.ledger import CLAWBACK, ISSUED, net
-from tests.rules.journeys import ADVOCATES, FRIENDS, LIMITED, UNLIMITED, variant
-from tests.rules.story import CAMPAIGN, day
+from tests.rules.journeys import ADVOCATES, APPROVED, FRIENDS, LIMITED, UNLIMITED, variant
+from tests.rules.story import CAMPAIGN, check, day
 
 SEEN: set[str] = set()  # states that the machine came through, over all its runs
 
 RULES: dict[str, list[Program]] = {
-    **{name: [rules] for name, rules in {**UNLIMITED, **LIMITED}.items()},
+    **{name: [rules] for name, rules in {**UNLIMITED, **APPROVED, **LIMITED}.items()},
     **{
         mode: [
             variant(
@@ -35,6 +35,7 @@ RULES: dict[str, list[Program]] = {
         variant(version="2", effective_from=day(6).isoformat(), attribution={"terms_at": "qualification"}),
     ],
 }
+WAVERING = ["fulfilled", "fulfilled", "failed", "rejected", "approved", "qualified", "disqualified"]
 AMOUNTS = st.sampled_from(["10", "19.99", "33.33", "70"])
 
 
@@ -105,15 +106,26 @@ class Campaign(RuleBasedStateMachine):
         who=friends,
         what=st.sampled_from(["fulfilled", "fulfilled", "failed", "rejected", "approved"]),
         prize=st.sampled_from(["thanks", "cash", "welcome"]),
+        late=st.booleans(),
     )
-    def reward_is(self, who: tuple[str, str], what: str, prize: str) -> None:
+    def reward_is(self, who: tuple[str, str], what: str, prize: str, late: bool) -> None:
         friend, advocate = who
         to = friend if prize == "welcome" else advocate
-        self._happens(f"reward.{what}", to=to, rule=prize, subject=friend)
+        self._happens(f"reward.{what}", late=late, to=to, rule=prize, subject=friend)
 
-    @rule(order=orders)
-    def share_is_paid_out(self, order: tuple[str, str, str]) -> None:
-        self._happens("reward.fulfilled", to=order[2], rule="share", subject=order[0])
+    @rule(order=orders, what=st.sampled_from(["fulfilled", "fulfilled", "failed", "rejected", "approved"]))
+    def share_is(self, order: tuple[str, str, str], what: str) -> None:
+        self._happens(f"reward.{what}", to=order[2], rule="share", subject=order[0])
+
+    @rule(who=friends, words=st.lists(st.sampled_from(WAVERING), min_size=2, max_size=6))
+    def payment_wavers(self, who: tuple[str, str], words: list[str]) -> None:
+        """What is said of one reward and of its ground, one after the other: what seldom follows by chance."""
+        for word in words:
+            self.now += timedelta(hours=5)
+            if word in {"qualified", "disqualified"}:
+                self._happens(f"referral.{word}", friend=who[0], via="manual")
+            else:
+                self._happens(f"reward.{word}", to=who[1], rule="cash", subject=who[0])
 
     @rule(amount=AMOUNTS)
     def advocate_lives(self, amount: str) -> None:
@@ -138,6 +150,11 @@ class Campaign(RuleBasedStateMachine):
         self.state.apply(event, self.now)
 
     # --- what holds ---------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def every_reward_is_in_a_state_that_can_be(self) -> None:
+        if hasattr(self, "state"):
+            check(self.state)
 
     @rule()
     def books_are_brought_up_to_date(self) -> None:
@@ -174,7 +191,7 @@ def sound(result: Result) -> None:
     most: dict[str, int] = {}
     live: set[str] = set()
     for txn in result.ledger:
-        key, step = txn.entitlement, txn.key.rpartition("/")[2]
+        key, step = txn.entitlement, txn.key.rpartition("/")[2].partition(":")[0]
         assert sum(posting.amount for posting in txn.postings) == 0
         if step == "grant":
             assert key not in live
@@ -196,11 +213,13 @@ def sound(result: Result) -> None:
 def note(result: Result) -> None:
     for reward in result.rewards:
         SEEN.add(reward.status)
+        SEEN.add(reward.approval or "")
         if reward.generation > 1:
             SEEN.add("granted again")
             if any(txn.key.endswith("/clawback") for txn in result.ledger if txn.entitlement == reward.key):
                 SEEN.add("granted again after a clawback")
     SEEN.update(suppressed.reason for suppressed in result.suppressed)
+    SEEN.update(txn.key.rpartition("/")[2].partition(":")[0] for txn in result.ledger)
 
 
 Campaign.TestCase.settings = settings(
@@ -219,4 +238,5 @@ def test_the_books_of_a_campaign_that_lives_stay_sound() -> None:
     Campaign.TestCase("runTest").runTest()
 
     wanted = {"void", "reversed", "clawed_back", "granted again", "granted again after a clawback", "fulfilled"}
+    wanted |= {"rejected", "restore"}
     assert wanted <= SEEN, sorted(wanted - SEEN)

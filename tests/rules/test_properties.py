@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from syncd_rules import Event, Result, Txn, balances, evaluate, reconcile
+from syncd_rules import Event, Result, State, Txn, balances, evaluate, reconcile
 from syncd_rules.ledger import CLAWBACK, ISSUED, net
 from syncd_rules.money import minor_units
 from tests.rules.journeys import (
@@ -34,7 +34,7 @@ from tests.rules.journeys import (
     unlimited,
     variant,
 )
-from tests.rules.story import CAMPAIGN, DAY_0, day
+from tests.rules.story import CAMPAIGN, DAY_0, check, day
 
 PROGRAMS_OWN = {ISSUED, CLAWBACK}
 
@@ -116,6 +116,22 @@ def test_the_books_say_what_the_rewards_are(name: str, events: list[Event]) -> N
 
     held = {place: n for place, n in states.items() if n}
     assert {place: n for place, n in net(result.ledger).items() if place[0] not in PROGRAMS_OWN} == held
+
+
+@RULES
+@given(any_programs, journeys(), st.integers(0, 10**6))
+def test_no_reward_is_ever_in_a_state_that_cannot_be(name: str, events: list[Event], seed: int) -> None:
+    late = set(shuffled([e.id for e in events], seed)[: len(events) // 4])
+    state = State([PROGRAMS[name]])
+    for e in sorted((e for e in events if e.id not in late), key=lambda e: e.at):
+        state.apply(e, e.at)
+        check(state)
+    for e in events:
+        if e.id in late:
+            state.apply(e, END)
+            check(state)
+    state.result(END)
+    check(state)
 
 
 @RULES
@@ -400,6 +416,7 @@ def seen_in(result: Result) -> set[str]:
         ("activity", {"granted again", "fulfilled", "reversed"}),
         ("expiry", {"expired", "fulfilled"}),
         ("windows", {"clawed_back", "expired", "already_referred"} - {"already_referred"}),
+        ("approval", {"pending", "rejected", "restore", "clawed_back"}),
         ("capped", {"max_referrals"}),
         ("cooldown", {"cooldown", "clawed_back"}),
         ("weekly", {"per_period"}),

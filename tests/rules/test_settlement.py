@@ -226,14 +226,6 @@ def test_two_persons_are_two_and_not_one_twice() -> None:
     assert reward(said(story, "approved", 5, by="lee").told(approving("2")), "cash").status == "available"
 
 
-def test_a_rejected_reward_is_void_until_it_is_earned_anew() -> None:
-    story = said(Story().wins("bob", on=2), "rejected", 3)
-    assert reward(story.told(approving()), "cash").status == "void"
-    assert (
-        reward(story.deal("bob", "meeting", 4).deal("bob", "won", 5).told(approving()), "cash").approval == "awaiting"
-    )
-
-
 def test_what_is_approved_or_rejected_in_vain_is_recorded() -> None:
     story = said(said(Story(), "approved", 3), "rejected", 4)
 
