@@ -5,7 +5,7 @@ A cluster hears its events in canonical order, each once, and never needs to loo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from syncd_rules.events import Event
 from syncd_rules.friends import Friends
 from syncd_rules.journal import Clock, Place
 from syncd_rules.model import POINTS
-from syncd_rules.orders import Orders
+from syncd_rules.orders import ORDER_TAKEN, Orders
 from syncd_rules.progress import Progress
 from syncd_rules.rewards import Entitlement
 from syncd_rules.timers import ACTIVATION, EXPIRY, RELEASE, SILENCE, WINDOW, Timer, Timers
@@ -67,6 +67,13 @@ class Cluster:
         books = self.books
         told = books.told == books.length and not (books.touched or self.progress.moved)
         return not told or bool(self.invited and self.friends.touched)
+
+    def orders(self) -> Iterator[tuple[str, Orders]]:
+        """Give what the participant bought, and what each friend did."""
+        if "_orders" in vars(self):
+            yield self.name, self._orders
+        if self.invited:
+            yield from ((friend, referral.orders) for friend, referral in self.friends.all.items())
 
     def _knows(self, who: str | None) -> bool:
         return self.invited and who in self.friends.all
@@ -202,6 +209,8 @@ class Cluster:
             case _ if self._is_news(event):
                 self._count(event)
                 self.progress.hear(event.type, at)
+            case "order.paid" if self._orders.contradicts(event):
+                self.books.suppress(self.name, "order", event.data["order"], ORDER_TAKEN)
         self.progress.hear("participant", at)
 
     def _count(self, event: Event) -> None:

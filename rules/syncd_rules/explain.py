@@ -38,6 +38,8 @@ REASONS = {
     "unknown_stage": "the campaign does not know that stage",
     "not_the_first_deal": "only the friend's first deal counts",
     "rejected": "a person refused it",
+    "order_number_taken": "another order had that number before, which alone counts",
+    "order_number_shared": "somebody else has an order of that number too, and both count",
     "via_not_listed": "the campaign does not believe those who said so",
     "refund_without_order": "a refund names it, and they have no such order",
     "refund_in_another_currency": "a refund of it is in another currency, and changes nothing",

@@ -13,7 +13,7 @@ from syncd_rules.books import Books
 from syncd_rules.events import Event
 from syncd_rules.limits import Counted
 from syncd_rules.model import Program
-from syncd_rules.orders import Orders
+from syncd_rules.orders import ORDER_TAKEN, Orders
 from syncd_rules.prize import ReferralReward
 from syncd_rules.progress import Progress
 from syncd_rules.purchases import Purchases
@@ -34,10 +34,8 @@ class Friends:
         self.erased = False
         self.barred: dict[str, tuple[datetime, str]] = {}  # friend -> when and why a code kept them from qualifying
         self._versions, self._books, self._progress, self._timers = versions, books, progress, timers
-        self._redeemed: dict[str, int] = defaultdict(
-            int
-        )  # code -> how many qualified by it, where that is what is limited
-        self.by_order: dict[str, Referral] = {}
+        self._redeemed: dict[str, int] = defaultdict(int)  # code -> who qualified by it, where that is limited
+        self.by_order: dict[str, Referral] = {}  # the number of an order -> who had it first
         self.touched: list[str] = []  # friends who may not stand as they were told, each perhaps many times
         self._purchases = Purchases(self, books, versions)
 
@@ -88,13 +86,16 @@ class Friends:
         if referral.frozen and event.type == "order.paid":
             return
         if event.type == "order.paid":
+            owner = self.by_order.setdefault(event.data["order"], referral)
+            if owner is not referral or referral.orders.contradicts(event):
+                self._books.suppress(referral.friend, "order", event.data["order"], ORDER_TAKEN)
+                return
             order = referral.orders.pay(event, number)
             if order is None:
                 return
             case = qualification.bought(referral.case, order, referral.orders)
             referral.case = self._in_time(referral, case, event.at)
             self._settle(referral, event, number)
-            self.by_order[order.id] = referral
             order.counted = len(self.counted)
             order.earns = referral.matching(order, self._versions.at(event.at))
             self._purchases.give_for(order, referral, event.at, event.id)

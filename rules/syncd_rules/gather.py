@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -10,6 +10,7 @@ from syncd_rules.attribution import Refused, Register
 from syncd_rules.cluster import Cluster
 from syncd_rules.events import Event
 from syncd_rules.journal import Place
+from syncd_rules.orders import ORDER_SHARED
 from syncd_rules.result import ReferralState, Rejected, Result, Suppressed
 from syncd_rules.rewards import Entitlement
 from syncd_rules.versions import Versions
@@ -83,13 +84,26 @@ def gathered(
     )
 
 
-def suppressed(clusters: Iterable[Cluster]) -> tuple[Suppressed, ...]:
-    """Give what was kept back in these books."""
-    return tuple(
+def suppressed(clusters: Sequence[Cluster]) -> tuple[Suppressed, ...]:
+    """Give what was kept back in these books, and what is doubtful about them all."""
+    kept = [
         Suppressed(to=to, rule=rule, subject=subject, reason=reason)
         for cluster in clusters
         for (to, rule, subject), reason in cluster.books.suppressed.items()
-    )
+    ]
+    return tuple(dict.fromkeys([*kept, *_shared_numbers(clusters)]))
+
+
+def _shared_numbers(clusters: Iterable[Cluster]) -> Iterator[Suppressed]:
+    """Give the orders under a number that somebody else's order had before, in books that know nothing of it."""
+    buyers: dict[str, dict[str, datetime]] = {}
+    for cluster in clusters:
+        for buyer, orders in cluster.orders():
+            for order in orders.by_id.values():
+                buyers.setdefault(order.id, {}).setdefault(buyer, order.at)
+    for number, times in buyers.items():
+        for _, buyer in sorted((at, buyer) for buyer, at in times.items())[1:]:
+            yield Suppressed(to=buyer, rule="order", subject=number, reason=ORDER_SHARED)
 
 
 def _rejected(

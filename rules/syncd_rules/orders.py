@@ -10,6 +10,9 @@ from syncd_rules.events import Event, amount_of
 from syncd_rules.model import Program, Purchase
 from syncd_rules.prize import ReferralReward
 
+ORDER_TAKEN = "order_number_taken"  # by another order of the same books, which alone counts
+ORDER_SHARED = "order_number_shared"  # with somebody in other books; both count
+
 
 @dataclass(kw_only=True, slots=True)
 class Order:
@@ -63,6 +66,15 @@ class Orders:
         self.net[order.currency] = self.net.get(order.currency, 0) + order.net
         self._note(order, 1)
         return order
+
+    def contradicts(self, event: Event) -> bool:
+        """Tell whether an event tells of an order that was heard of, and tells otherwise."""
+        order, data = self.by_id.get(event.data["order"]), event.data
+        if order is None:
+            return False
+        pairs = [(order.fields[f"order.{name}"], data.get(name)) for name in ("product", "country")]
+        other = any(None not in pair and pair[0] != pair[1] for pair in pairs)
+        return other or (order.currency, order.gross) != (data["currency"], amount_of(event))
 
     def refund(self, event: Event) -> tuple[Order, int] | None:
         """Take in a refund; give the order and by how much its net fell. None where nothing changes (yet)."""
