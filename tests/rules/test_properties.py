@@ -428,10 +428,10 @@ def seen_in(result: Result) -> set[str]:
     ],
 )
 def test_the_journeys_go_where_it_hurts(name: str, wanted: set[str]) -> None:
-    """Among seventy drawn stories there are those that the properties are about."""
+    """Among a hundred and twenty drawn stories there are those that the properties are about."""
     seen: set[str] = set()
 
-    @settings(RULES, max_examples=70, derandomize=True, database=None)
+    @settings(RULES, max_examples=120, derandomize=True, database=None)
     @given(journeys())
     def look(events: list[Event]) -> None:
         seen.update(seen_in(told(name, events)))
