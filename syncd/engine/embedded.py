@@ -19,7 +19,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from syncd.flow.app import App
+from syncd.flow.app import DECIDE, App
 from syncd.flow.audit import audit
 from syncd.flow.backlog import catch_up
 from syncd.flow.collect import collect
@@ -35,6 +35,7 @@ log = logging.getLogger("syncd")
 
 LOOK = 1  # seconds between two looks at whether a step has something due
 TIDY = 3600  # seconds between two tidyings
+_TIDY = "engine:tidy"  # like DECIDE no party's name
 
 
 class Loop:
@@ -81,8 +82,8 @@ class Embedded:
     def __init__(self, app: App) -> None:
         self._app = app
         self._loops = {
-            "decide": [Loop("decide", partial(decide, app))],
-            "tidy": [Loop(step.__name__, partial(step, app)) for step in (catch_up, tidy, audit)],
+            DECIDE: [Loop("decide", partial(decide, app))],
+            _TIDY: [Loop(step.__name__, partial(step, app)) for step in (catch_up, tidy, audit)],
         }
         for name in app.connections:
             self._loops[name] = [
@@ -106,7 +107,7 @@ class Embedded:
         for name, loops in self._loops.items():
             self._scheduler.add_executor(ThreadPoolExecutor(2 * len(loops)), alias=name)
             for loop in loops:
-                seconds = TIDY if name == "tidy" else LOOK
+                seconds = TIDY if name == _TIDY else LOOK
                 self._scheduler.add_job(loop.run, "interval", seconds=seconds, executor=name, id=loop.name)
         self._scheduler.start()
         self._app.nudge = self.nudge
@@ -114,7 +115,7 @@ class Embedded:
             self.nudge(name)
 
     def nudge(self, name: str) -> None:
-        """Look for work of this connector or receiver, or for "decide", now rather than at the next tick."""
+        """Look for work of this connector or receiver, or with DECIDE for decisions, now and not at the next tick."""
         for loop in self._loops.get(name, ()):
             if loop.wanted.is_set() or self._app.stopping.is_set():
                 continue

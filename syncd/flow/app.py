@@ -23,6 +23,8 @@ from syncd_rules import normalise_email
 
 log = logging.getLogger("syncd")
 
+DECIDE = "engine:decide"  # whom a nudge wakes to decide; no party is called so, as their names have no colon
+
 
 @dataclass(kw_only=True)
 class Connection:
@@ -72,7 +74,7 @@ class App:
     messengers: Mapping[str, Messenger] = field(default_factory=dict)  # to the receivers
     pepper: bytes = field(repr=False)  # keys the hash by which people are recognised
     shelf: Shelf = field(default_factory=Shelf, repr=False)
-    nudge: Callable[[str], None] = lambda _: None  # "there may be work": a party's name, or "decide"; the engine's
+    nudge: Callable[[str], None] = lambda _: None  # "there may be work": a party's name, or DECIDE; the engine's
     stopping: threading.Event = field(default_factory=threading.Event)  # set: take up no new work
     fingerprints: dict[str, Mapping[int, str]] = field(init=False, default_factory=dict, repr=False)  # by campaign
     out_of_date: set[str] = field(init=False, default_factory=set)  # campaigns of which the log says so

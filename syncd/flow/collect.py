@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import RemoteRef, Throttled
-from syncd.flow.app import App, Connection
+from syncd.flow.app import DECIDE, App, Connection
 from syncd.flow.health import ail, ending, ready, recover, skew_of
 from syncd.flow.keep import Interrupted, keep
 from syncd.store import records, sources
@@ -54,7 +54,7 @@ def collect(app: App, name: str) -> int:
     _rest(app, source, connection.settings.poll.every)
     recover(app, connection.name, now)
     if found:
-        app.nudge("decide")
+        app.nudge(DECIDE)
     return found
 
 

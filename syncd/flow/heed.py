@@ -25,7 +25,7 @@ from syncd.contract import (
     parts,
 )
 from syncd.flow import pokes
-from syncd.flow.app import App, Connection
+from syncd.flow.app import DECIDE, App, Connection
 from syncd.flow.health import ail, backoff, ending, ready, recover
 from syncd.flow.keep import Interrupted, keep
 from syncd.store import pokes as stored
@@ -56,7 +56,7 @@ def heed(app: App, name: str) -> int:
             break
         recover(app, name, app.clock())
     if found:
-        app.nudge("decide")
+        app.nudge(DECIDE)
     return found
 
 

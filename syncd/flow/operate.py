@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection as Transaction
 
-from syncd.flow.app import App
+from syncd.flow.app import DECIDE, App
 from syncd.flow.refusal import Refusal
 from syncd.store import letters as stored
 from syncd.store import referrals, sources
@@ -38,7 +38,7 @@ def retry(app: App, letters: Sequence[Letter], *, by: str) -> int:
         return len(revived)
 
     count = retrying(app.database, once)
-    for party in {letter.party if letter.box == "outbox" else "decide" for letter in letters}:
+    for party in {letter.party if letter.box == "outbox" else DECIDE for letter in letters}:
         app.nudge(party)
     return count
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from syncd import signing
 from syncd.config import Sender
 from syncd.flow import happenings
-from syncd.flow.app import App
+from syncd.flow.app import DECIDE, App
 from syncd.signing import BadSignature
 from syncd.store import access, work
 from syncd.store.engine import retrying
@@ -80,7 +80,7 @@ def receive(app: App, sender: Sender, headers: Mapping[str, str], body: bytes) -
         return "ignored"
     answer = retrying(app.database, lambda tx: _keep(tx, app, sender, id, digest, body, payload))
     if answer == "accepted":
-        app.nudge("decide")
+        app.nudge(DECIDE)
     return answer
 
 

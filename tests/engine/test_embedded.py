@@ -12,9 +12,10 @@ from sqlalchemy import Engine
 
 from syncd.engine.embedded import Embedded, Loop
 from syncd.flow.app import Connection
-from syncd.store import sources
+from syncd.store import sources, work
 from syncd.store.engine import connect, write
 from syncd.store.migrate import upgrade
+from tests.flow.receiving import telling_world
 from tests.flow.telling import deal, poke, tells
 from tests.flow.world import Crm, World, connector_for
 
@@ -128,6 +129,21 @@ def test_a_poke_is_heeded_and_webhooks_are_ordered_without_anybody_asking(world:
         assert engine.stop(PATIENCE)
 
     assert {line.cause for line in world.history("qualified")} == {"webhook:crm"}
+
+
+def test_a_receiver_may_be_called_as_the_engine_calls_its_own(sqlite: Engine, tmp_path: Path) -> None:
+    world, inboxes = telling_world(sqlite, tmp_path, {"name": "decide"}, {"name": "tidy"})
+    engine = Embedded(world.app)
+    engine.start()
+    try:
+        id = world.refer("ben", world.advocate()).referral.id
+        said = {"verdict": "qualified", "via": "api", "referral": id}
+        with write(world.app.database) as tx:
+            work.told(tx, key="1", kind="delivery", source="shop", payload=said, now=world.clock())
+        wait_until(world, "qualified", id)
+        wait_for(lambda: all("trigger.referral_converted" in inbox.types() for inbox in inboxes.values()))
+    finally:
+        assert engine.stop(PATIENCE)
 
 
 @pytest.mark.parametrize(("state", "pushed"), [("misconfigured", True), ("parked", False)])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
+from syncd.flow.app import DECIDE
 from syncd.flow.decide import decide
 from syncd.signing import sign, signing_key
 from tests.web.site import OLD_SECRET, SECRET, Site, code
@@ -24,7 +25,7 @@ def test_a_delivery_qualifies_a_referral(any_site: Site) -> None:
     referral = any_site.world.referral(id)
     assert (answer.status_code, answer.json()) == (202, {"result": "accepted"})
     assert (referral.standing, referral.qualified_via) == ("qualified", "webhook")
-    assert "decide" in any_site.nudges
+    assert DECIDE in any_site.nudges
 
 
 @pytest.mark.parametrize(
