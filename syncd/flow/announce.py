@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
+from syncd.flow.heard import Teller
 from syncd.store import referrals, work
 from syncd.store.engine import once_committed
 from syncd_rules import Effect
+
+
+def teller(tx: Transaction, app: App, campaign: str, known: set[str], now: datetime) -> Teller:
+    """Give whoever tells a campaign's effects to all receivers; `known` are those that were told, as far as known."""
+    tell = partial(announce, tx, app, campaign, now=now)
+    return Teller(tx=tx, campaign=campaign, now=now, announce=tell, known=known)
 
 
 def announce(tx: Transaction, app: App, campaign: str, effect: Effect, now: datetime) -> None:

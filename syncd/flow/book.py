@@ -12,7 +12,7 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.contract import parts
 from syncd.flow import attribution
-from syncd.flow.announce import announce
+from syncd.flow.announce import teller
 from syncd.flow.app import App
 from syncd.flow.programs import keep_up
 from syncd.flow.shelf import Opened
@@ -138,7 +138,7 @@ def book(
         as_of=opened.as_of,
         cause=cause,
         now=now,
-        announce=lambda effect: announce(tx, app, campaign, effect, now),
+        teller=teller(tx, app, campaign, opened.written.effects, now),
     )
     if elsewhere := pen.posted_elsewhere(news):
         opened.written.learn(elsewhere)

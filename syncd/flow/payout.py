@@ -13,7 +13,7 @@ from syncd.flow.deals import TICK
 from syncd.flow.facts import micros
 from syncd.flow.programs import OUT_OF_DATE, keep_up
 from syncd.flow.refusal import Refusal
-from syncd.store import books, referrals
+from syncd.store import books, people, referrals
 from syncd.store.books import Booked
 from syncd.store.engine import retrying
 from syncd_rules import Event
@@ -48,7 +48,7 @@ def say(app: App, word: Word, key: str, *, by: str, cause: str) -> Booked:
         if reward.status not in statuses.split() or (word == "approved" and not reward.approval):
             return Refusal("illegal_transition", f"this reward {not_so}: it is {reward.status.replace('_', ' ')}")
         # As long as the reward has not moved, the same word of the same person is the same event.
-        name = hashlib.sha256(f"{key}\0{by}\0{micros(reward.changed_at)}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{reward.key}\0{by}\0{micros(reward.changed_at)}".encode()).hexdigest()[:32]
         data = {"to": reward.recipient, "rule": reward.rule, "reward": reward.reward, "subject": reward.subject}
         # What is said of it comes after what made it what it is, whichever way the clock was set in between.
         at = max(now, reward.changed_at + TICK)
@@ -77,7 +77,7 @@ def say(app: App, word: Word, key: str, *, by: str, cause: str) -> Booked:
 
 
 def _reward(tx: Transaction, key: str) -> Booked:
-    found = books.rewards(tx, key=key)
+    found = books.rewards(tx, key=key) or books.rewards(tx, key=people.renamed(tx, key))
     if not found:
         raise Refusal("not_found", "there is no such reward")
     return found[0]

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 
 from syncd.flow import attribution
+from syncd.flow.announce import teller
 from syncd.flow.app import App
 from syncd.flow.book import Entry, add, book_all, lock, scope_of
 from syncd.flow.codes import stand_in
+from syncd.flow.programs import keep_up
 from syncd.flow.refusal import Refusal
 from syncd.flow.traces import Traces
 from syncd.flow.written import Scope
@@ -89,7 +91,10 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
             for advocate in advocates:
                 app.shelf.take(scope_of(app, campaign, advocate))  # their ids change under them
         people.merge(tx, old, into)
+        heard = {}
         for campaign, advocates in places.items():
+            tells = teller(tx, app, campaign, set(), now)
+            heard[campaign] = tells, tells.rename(old, into, advocates)
             for about in sorted({old, into, *advocates}):  # in all these books names change
                 it: dict[str, Any] = {
                     "id": f"merged:{old}:{into}:{about}",
@@ -105,6 +110,9 @@ def merge(app: App, old: str, into: str, *, cause: str) -> None:
                 referrals.let_stand(tx, rows, first)
                 renamed.add((campaign, first.advocate))
         book_all(tx, app, [Entry(campaign=c, advocate=a, cause=cause) for c, a in sorted(renamed)], now)
+        for campaign, (tells, told) in heard.items():
+            if (configured := app.campaign(campaign)) and keep_up(tx, app, configured, now):  # else its books rest
+                tells.take_back_what_is_gone(told)
         referrals.note(tx, "persons_merged", at=now, cause=cause, participant=into, old=old)
 
     retrying(app.database, once)

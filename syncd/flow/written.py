@@ -5,7 +5,7 @@ Only what differs from what the database holds is written; what it holds is reme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection as Transaction
 
 from syncd.contract import parts
+from syncd.flow.heard import REACHED, Teller
 from syncd.store import books, people, records, referrals, work
 from syncd.store.books import Booked
 from syncd.store.records import Deal
@@ -84,7 +85,7 @@ class Pen:
     as_of: datetime  # the books' own time
     cause: str
     now: datetime
-    announce: Callable[[Effect], None]  # to those who want to know of effects
+    teller: Teller
 
     def posted_elsewhere(self, news: News) -> list[tuple[str, Txn]]:
         """Give what was posted of these rewards in other books: a friend may turn out to be another advocate's."""
@@ -101,8 +102,8 @@ class Pen:
         self._write_ledger(news)
         self._write_standings(news, friends)
         self._write_milestones(news)
-        self._write_rewards(news)
-        self._write_effects(news)
+        gone = self._write_rewards(news)
+        self._write_effects(news, gone)
 
     def _write_ledger(self, news: News) -> None:
         old = self.written
@@ -145,7 +146,8 @@ class Pen:
             if before[who, name, number] is None:
                 self._note("milestone", participant=who, milestone=name, number=number)
 
-    def _write_rewards(self, news: News) -> None:
+    def _write_rewards(self, news: News) -> Iterable[str]:
+        """Write how rewards stand; give the keys of those that were never due."""
         wanted = rewards_of(news.result.rewards)
         before = _update(self.written.rewards, wanted, None if news.whole else wanted)
         for reward in news.result.rewards:
@@ -158,16 +160,17 @@ class Pen:
             for gone in books.rewards(self.tx, key=key):
                 books.drop_reward(self.tx, key)
                 self._note_reward(gone.recipient, gone, "void", before=gone.status)
+        return before.keys() - wanted.keys()
 
-    def _write_effects(self, news: News) -> None:
+    def _write_effects(self, news: News, gone: Iterable[str]) -> None:
+        rewards: dict[str, list[Effect]] = {key: [] for key in sorted(gone)}
         for effect in news.result.effects:
-            if effect.key not in self.written.effects:
-                self.written.effects.add(effect.key)
-                payload = {"name": effect.name, **effect.data}
+            if effect.name in REACHED:
+                rewards.setdefault(effect.data["key"], []).append(effect)
+            else:
                 named = effect.data.get("advocate") or effect.data.get("participant") or ""
-                whose = self.scope.advocate or str(named)
-                if work.owe_effect(self.tx, self.scope.campaign, effect.key, whose, payload, self.now):
-                    self.announce(effect)
+                self.teller.tell(effect, self.scope.advocate or str(named))
+        self.teller.tell_of_rewards(rewards, whole=news.whole, as_of=self.as_of, whose=self.scope.advocate)
 
     def _note_reward(self, to: str, reward: Reward | Booked, status: str, *, before: str | None) -> None:
         self._note(

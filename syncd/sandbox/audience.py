@@ -68,7 +68,7 @@ class Audience:
 def _due(app: App) -> set[str]:
     """Name the messages that there must be, by the effects that the database holds."""
     with read(app.database) as tx:
-        effects = work.effects_of(tx, CAMPAIGN, None)
+        effects = work.effects_of(tx, CAMPAIGN, None, kinds=["effect"])
     return {message_id(app, work.message_key(AUDIENCE, effect)) for effect in effects}
 
 

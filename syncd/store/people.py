@@ -94,6 +94,16 @@ def name_now(tx: Connection, who: str) -> str:
     return into or who
 
 
+def renamed(tx: Connection, key: str) -> str:
+    """Give the key of a reward as it is now that some of the people whom it names are known by other ids."""
+    words = key.split("/")
+    old = and_(participant.c.id.in_(words), participant.c.merged_into.is_not(None))
+    names = {
+        row.id: row.merged_into for row in tx.execute(select(participant.c.id, participant.c.merged_into).where(old))
+    }
+    return "/".join(names.get(word, word) for word in words)
+
+
 def merge(tx: Connection, old: str, into: str) -> None:
     """Give `into` what is `old`'s: codes, friends, details that it lacks; `old` becomes another name of it.
 

@@ -203,7 +203,7 @@ outbox = Table(  # what we owe
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("key", String(1700), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),  # push | effect | tell
+    Column("kind", String(16), nullable=False),  # push | effect | tell; noted, heard: of effects
     Column("connector", String(40)),  # the receiver, where it is to be told
     Column("lead", String(40)),
     Column("campaign", String(64)),  # of an effect

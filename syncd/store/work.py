@@ -18,6 +18,8 @@ from syncd.store.tables import inbox, outbox
 
 LEASE = timedelta(seconds=60)
 FRESH = 3  # failures of a timer within half a minute, as while the database is busy
+EFFECT = "effect:"  # what the keys of effects begin with
+EFFECTS = ("effect", "noted")  # the rows by which an effect is not told again; a noted one was told under another name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +141,7 @@ def owe_push(tx: Connection, *, connector: str, lead: str, campaign: str, now: d
 def owe_effect(tx: Connection, campaign: str, key: str, lead: str, payload: Mapping[str, Any], now: datetime) -> bool:
     """Put an effect into the outbox, once per key."""
     values = {"campaign": campaign, "lead": lead, "payload": dict(payload), "created_at": now}
-    return insert_new(tx, outbox, key=f"effect:{key}", kind="effect", due_at=None, **values)
+    return insert_new(tx, outbox, key=EFFECT + key, kind="effect", due_at=None, **values)
 
 
 def message_key(receiver: str, effect: str) -> str:
@@ -162,12 +164,12 @@ def bury(tx: Connection, table: Table, where: ColumnElement[bool], error: str) -
     return tx.execute(update(table).where(open_).values(**dead)).rowcount
 
 
-def effects_of(tx: Connection, campaign: str, leads: Sequence[str] | None) -> set[str]:
+def effects_of(tx: Connection, campaign: str, leads: Sequence[str] | None, kinds: Sequence[str] = EFFECTS) -> set[str]:
     """List the keys of the effects that these books, or all of a campaign, have had so far."""
-    mine = and_(outbox.c.campaign == campaign, outbox.c.kind == "effect")
+    mine = and_(outbox.c.campaign == campaign, outbox.c.kind.in_(kinds))
     if leads is not None:
         mine = and_(mine, outbox.c.lead.in_(list(leads)))
-    return {key.removeprefix("effect:") for key in tx.scalars(select(outbox.c.key).where(mine))}
+    return {key.removeprefix(EFFECT) for key in tx.scalars(select(outbox.c.key).where(mine))}
 
 
 def told(

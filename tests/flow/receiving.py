@@ -81,6 +81,19 @@ def fares(world: World, name: str = "shop") -> receivers.Receiver:
 
 
 def effects(world: World) -> Sequence[str]:
-    """List the keys of all effects that came about."""
+    """List the keys of all effects that came about, in the order of their telling."""
     with read(world.app.database) as tx:
         return list(tx.scalars(select(outbox.c.key).where(outbox.c.kind == "effect").order_by(outbox.c.id)))
+
+
+def replayed(world: World) -> dict[str, str | None]:
+    """Tell what somebody knows who has heard everything: reward -> granted, released, or None: taken back."""
+    known: dict[str, str | None] = {}
+    with read(world.app.database) as tx:
+        told = list(tx.scalars(select(outbox.c.payload).where(outbox.c.kind == "effect").order_by(outbox.c.id)))
+    for it in told:
+        if step := it["name"].partition("trigger.reward_")[2]:
+            allowed = {"granted": {None}, "released": {"granted"}}.get(step, {"granted", "released"})
+            assert known.get(it["key"]) in allowed, (it["key"], step)
+            known[it["key"]] = None if step == "reversed" else step
+    return known

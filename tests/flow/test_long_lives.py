@@ -33,6 +33,7 @@ from syncd.store.engine import connect, read, write
 from syncd.store.tables import code, setting
 from syncd_rules import ReferralState, evaluate
 from tests.database import Databases
+from tests.flow.receiving import effects, replayed
 from tests.flow.world import World
 
 OPEN = """
@@ -85,7 +86,7 @@ class Meetings(RuleBasedStateMachine):
         self.engine = connect(self.database.__enter__())
         self.world = World(self.engine, Path(self.folder.name), program=self.program)
         self.apps = [self.world.app, replace(self.world.app, shelf=Shelf(most_events=20))]
-        self.number = 0
+        self.number = self.sent = 0
 
     def teardown(self) -> None:
         if hasattr(self, "engine"):
@@ -184,6 +185,35 @@ class Meetings(RuleBasedStateMachine):
             else:
                 assert it.standing == "rejected"
                 assert it.reason in said[it.friend]
+
+    @invariant()
+    def what_was_told_of_rewards_ends_in_what_they_are(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        heard = replayed(self.world)
+        with read(self.engine) as tx:
+            rewards = {reward.key: reward for reward in books.rewards(tx)}
+            now = {key: people.renamed(tx, key) for key in heard}
+        live = [now[key] for key, step in heard.items() if step]
+        assert len(set(live)) == len(live)
+        assert set(live) <= rewards.keys()
+        for reward in rewards.values():
+            assert (reward.key in live) == (reward.status not in {"void", "reversed", "clawed_back"}), reward
+            steps = {step for key, step in heard.items() if now[key] == reward.key and step}
+            assert steps <= {"granted"} or reward.status != "pending"
+            assert steps <= {"released"} or reward.status != "available"
+
+    @invariant()
+    def no_message_is_sent_twice_for_one_person(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        keys = [key for key in effects(self.world) if not key.startswith("effect:trigger.reward_")]
+        with read(self.engine) as tx:
+            before = {people.renamed(tx, key) for key in keys[: self.sent]}
+            new = [people.renamed(tx, key) for key in keys[self.sent :]]
+        assert len(set(new)) == len(new)
+        assert not before & set(new)
+        self.sent = len(keys)
 
     @invariant()
     def the_ledger_holds_what_the_rewards_say(self) -> None:
