@@ -208,7 +208,7 @@ _JSON_TEXTS = """
 """
 JSON_TEXTS = _JSON_TEXTS.split()
 JSON_VALUES = (
-    *(None, True, 0, 1, -1, 1.5, 2**53, 2**53 + 1, 10**400, {}, [], ["x"], *JSON_TEXTS),
+    *(None, True, 0, 1, -1, 1.5, 10**9, 10**9 + 1, 2**53, 10**400, {}, [], ["x"], *JSON_TEXTS),
     *("", " ", "a\0b", "x\n", "2026-03-02 12:00:00Z", "a b@example.com"),
 )
 JSON_KEYS = ("zzz", "chanel", "channel", "campaign", "email", "identity", "company", "country", "reason", "by", "since")
