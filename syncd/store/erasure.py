@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, or_, select, update
 
 from syncd.store.people import fold
 from syncd.store.tables import code, event, inbox, outbox, participant, referral
@@ -41,31 +41,29 @@ def forget_texts(
     nor from an address, since whoever has the same one is, or was, the same participant; but a friend may be refused
     as the advocate's colleague, and then the company's hash stays with both.
     """
-    circle = _circle(names, advocates)
-    types = and_(event.c.campaign == campaign, event.c.type.in_([*_HASHED, *_JUDGED]))
+    friends = _is_about(select(referral.c.friend).where(referral.c.advocate.in_(list(names))))
+    hashed = and_(event.c.type.in_(_HASHED), event.c.about.in_(list(names)))
+    judged = and_(event.c.type.in_(_JUDGED), or_(event.c.about.in_(list(names)), friends))
+    colleagues = and_(event.c.about.not_in(list(names)), or_(_is_about(list(advocates)), friends))
     gone = {"reason"} if keep_identity else {"reason", "identity"}
-    for row in tx.execute(select(event).where(types, or_(event.c.about.in_(list(names)), circle))).all():
-        theirs = row.type in _JUDGED or row.about in names
-        without = gone if row.data.get("company") is None or _is_shared(tx, row, names, circle) else {*gone, "company"}
-        if theirs and without & row.data.keys():
-            left = {name: value for name, value in row.data.items() if name not in without}
+    for row in tx.execute(select(event).where(event.c.campaign == campaign, or_(hashed, judged))).all():
+        company = row.data.get("company")
+        shared = company is not None and _is_shared(tx, campaign, company, colleagues)
+        without = gone if shared else {*gone, "company"}
+        left = {name: value for name, value in row.data.items() if name not in without}
+        if left != row.data:
             tx.execute(update(event).where(event.c.seq == row.seq).values(data=left))
 
 
-def _circle(names: Sequence[str], advocates: Iterable[str]) -> ColumnElement[bool]:
-    """Say of an event that it is about a participant's advocates or friends, under whatever id."""
-    friends = select(referral.c.friend).where(referral.c.advocate.in_(list(names)))
-    people = or_(event.c.about.in_(list(advocates)), event.c.about.in_(friends))
-    merged = select(participant.c.id).where(
-        or_(participant.c.merged_into.in_(list(advocates)), participant.c.merged_into.in_(friends))
-    )
-    return or_(people, event.c.about.in_(merged))
+def _is_about(people: Sequence[str] | Select[str]) -> ColumnElement[bool]:
+    """Say of an event that it is about one of these, under whatever id."""
+    names = select(participant.c.id).where(participant.c.merged_into.in_(people))
+    return or_(event.c.about.in_(people), event.c.about.in_(names))
 
 
-def _is_shared(tx: Connection, row: Any, names: Sequence[str], circle: ColumnElement[bool]) -> bool:
-    same = event.c.data["company"].as_string() == row.data["company"]
-    others = and_(event.c.campaign == row.campaign, event.c.about.not_in(list(names)), circle)
-    return tx.scalar(select(event.c.seq).where(others, event.c.type.in_(_HASHED), same).limit(1)) is not None
+def _is_shared(tx: Connection, campaign: str, company: str, colleagues: ColumnElement[bool]) -> bool:
+    same = and_(event.c.type.in_(_HASHED), event.c.data["company"].as_string() == company)
+    return tx.scalar(select(event.c.seq).where(event.c.campaign == campaign, same, colleagues).limit(1)) is not None
 
 
 def forget_codes(tx: Connection, names: Sequence[str], stand_in: Callable[[str], str]) -> None:
