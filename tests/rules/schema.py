@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -20,5 +21,5 @@ _Validator = extend(Draft202012Validator, {"pattern": _pattern})
 
 
 def mistakes(value: Any, schema: dict[str, Any]) -> list[str]:
-    """Give the places at which a value is not what a schema says."""
-    return [f"{error.json_path}: {error.message}" for error in _Validator(schema).iter_errors(value)]
+    """Give the first place at which a value is not what a schema says, in a list; none where there is none."""
+    return [f"{error.json_path}: {error.message}" for error in islice(_Validator(schema).iter_errors(value), 1)]
