@@ -23,6 +23,7 @@ _WORDS = {
     "reward_failed": "reward {rule} could not be handed out",
     "books_differ": "books differ from the facts",
     "consented": "an admin let syncd into {connector}",
+    "reattributed": "turned out to be the friend of {advocate}",
     "joined": "joined as an advocate",
     "pushed_advocate": "pushed to {connector} as an advocate",
     "push_failed": "could not be pushed to {connector}: {error}",

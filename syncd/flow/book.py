@@ -127,8 +127,9 @@ def book(
     if scope.advocate is None and not _is_tied(app, campaign):
         _wake_each(tx, campaign, now)
         return Result()
-    opened, news, moved = _weigh(tx, app, scope, version, now)
-    gaining = {row.advocate for row in moved} - {scope.advocate} if scope.advocate is not None else set[str]()
+    opened, news, told = _weigh(tx, app, scope, version, now)
+    moved = _let_stand(tx, scope, opened, news, cause, now) if any(it.event.type in WHOSE for it in told) else ()
+    gaining = {row.advocate for row in moved if scope.advocate not in {None, row.advocate}}
     if gaining:
         opened, news, _ = _weigh(tx, app, scope, version, now)  # what was written of a friend is in other books now
     pen = Pen(
@@ -191,17 +192,11 @@ def subject_of(event: Event) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _weigh(
-    tx: Transaction, app: App, scope: Scope, version: int, now: datetime
-) -> tuple[Opened, News, Sequence[Referral]]:
-    """Open books, read what has come into them, and say what follows that may not have been written; and let the
-    referrals be those that the rules make of it.
-    """
+def _weigh(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> tuple[Opened, News, Sequence[Told]]:
+    """Open books, read what has come into them, and say what follows that may not have been written."""
     opened = _open(tx, app, scope, version, now)
     told = _read_on(tx, app, scope, opened, now)
-    news = opened.news(scope.advocate)
-    decides = any(it.event.type in WHOSE for it in told)
-    return opened, news, _let_stand(tx, scope, opened, news) if decides else ()
+    return opened, opened.news(scope.advocate), told
 
 
 def _open(tx: Transaction, app: App, scope: Scope, version: int, now: datetime) -> Opened:
@@ -241,26 +236,28 @@ def _named(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(event.data["friend"] for event in events if "friend" in event.data)
 
 
-def _let_stand(tx: Transaction, scope: Scope, opened: Opened, news: News) -> Sequence[Referral]:
+def _let_stand(
+    tx: Transaction, scope: Scope, opened: Opened, news: News, cause: str, now: datetime
+) -> Sequence[Referral]:
     """Let the referrals in books be those that the rules make of sign-ups; give those that were others."""
-    friends = set(news.result.referrals)
-    if scope.advocate is not None:
-        friends |= set(opened.state.strangers(scope.advocate))
+    friends = {*news.result.referrals, *(opened.state.strangers(scope.advocate) if scope.advocate is not None else ())}
     moved: list[tuple[Sequence[Referral], Referral]] = []
     for some in parts(sorted(friends), CHUNK):
         for row in referrals.find(tx, campaign=scope.campaign, advocate=scope.advocate, friends=some, limit=CHUNK):
             found = opened.state.referral_of(row.friend)
             if found and (found[0], found[1].at) != (row.advocate, row.captured_at):
-                rows = attribution.rows_of(tx, scope.campaign, row.friend)
-                first = attribution.standing(rows, row.friend, (people.name_now(tx, found[0]), found[1]))
-                moved.append((rows, first))
-    others = {first.advocate for _, first in moved} if scope.advocate is not None else set[str]()
-    for other in sorted(others - {scope.advocate}):
-        # Whoever has these books open sees that they are not as they were.
-        version = _lock(tx, Scope(campaign=scope.campaign, advocate=other))
-        people.write_version(tx, scope.campaign, other, (version or 0) + 1)
-    for theirs, first in moved:
-        referrals.let_stand(tx, theirs, first)
+                theirs = attribution.rows_of(tx, scope.campaign, row.friend)
+                first = attribution.standing(theirs, row.friend, (people.name_now(tx, found[0]), found[1]))
+                moved.append((theirs, first))
+    if scope.advocate is not None:
+        for other in sorted({first.advocate for _, first in moved} - {scope.advocate}):
+            # Whoever has these books open sees that they are not as they were.
+            version = _lock(tx, Scope(campaign=scope.campaign, advocate=other))
+            people.write_version(tx, scope.campaign, other, (version or 0) + 1)
+    for rows, first in moved:
+        referrals.let_stand(tx, rows, first)
+        detail = {"referral": first.id, "participant": first.advocate, "advocate": first.advocate}
+        referrals.note(tx, "reattributed", at=now, cause=cause, **detail)
     return [first for _, first in moved]
 
 

@@ -182,6 +182,8 @@ def test_a_touch_that_is_told_late_gives_a_friend_to_whom_they_touched_first(
     touch(world, "ben", ann, at=world.clock() - timedelta(days=1, hours=1))
     assert world.referral(ben.id).advocate == who(world, "ann")
     assert (money(world, "ann"), money(world, "ada"), money(world, "ben")) == ({"POINTS": 100}, {}, {"POINTS": 50})
+    (line,) = world.history("reattributed")
+    assert (line.referral, line.participant, line.cause) == (ben.id, who(world, "ann"), "api:site")
     assert agree(world)
 
 
