@@ -33,7 +33,7 @@ def routes(site: Site) -> Iterator[tuple[str, str]]:
 def test_a1_no_route_answers_without_a_token_that_is_good(shared_site: Site) -> None:
     known = list(routes(shared_site))
 
-    assert len(known) == 16
+    assert len(known) == 17
     for method, path in known:
         for token in (None, "syncd_" + "A" * 43, shared_site.writer + "x", "é".encode().decode("latin-1")):
             answer = shared_site.call(method, path, token)

@@ -98,7 +98,7 @@ def test_what_a_process_with_older_rules_is_told_is_kept_and_no_reward_is_handed
         access.add_program(tx, "spring", 2, "as another process has it", site.app.clock())
 
     assert tell(site).json() == {"campaigns": ["spring"]}
-    answer = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key, "by": "eva"})
+    answer = site.call("POST", "/api/v1/rewards/fulfil", json={"key": key})
 
     assert (*code(answer), answer.headers["Retry-After"]) == (503, "out_of_date", "60")
     assert site.call("GET", "/api/v1/status").json()["out_of_date"] == ["spring"]
