@@ -76,7 +76,8 @@ class Books(Journal):
         """Note that the ground is gone: take back what is there, and of what was handed out what the policy says."""
         if not it.deserved:
             return
-        it.deserved, it.ticket = False, 0
+        it.deserved = False
+        self._leave(it, cause)
         self.suppressed.pop((it.to, it.rule, it.subject), None)
         if it.status in OPEN:
             self._withdraw(it, at, cause)
@@ -90,6 +91,8 @@ class Books(Journal):
         if it.ticket or it.rejected:
             self.touched.append(it)
             it.amount = amount
+            if unit := unit_of(it):
+                self._budget.look_again(unit, cause)
             return
         was_open, fell = it.status in OPEN, it.amount - amount
         fell = min(fell, it.held) if was_open else self._collectable(it, fell)
@@ -97,7 +100,7 @@ class Books(Journal):
             return
         self._post(it.shrink(it.amount - fell, fell, at, cause, why))
         if was_open:
-            self._came_back(it, fell, at, cause)
+            self._came_back(it, fell, cause)
             self._let_go(it, at, cause)
 
     # --- what people and time do --------------------------------------------------------------------------------------
@@ -137,7 +140,7 @@ class Books(Journal):
             self._count_points(it, available - failed, at)
         for move in moves:
             if move.target == ISSUED:
-                self._came_back(it, move.quantity, at, cause)
+                self._came_back(it, move.quantity, cause)
         return True
 
     def approve(self, it: Entitlement, by: str, at: datetime, cause: str) -> bool:
@@ -165,7 +168,8 @@ class Books(Journal):
         if it.status not in OPEN | {"void", "reversed"}:
             return False
         self.touched.append(it)
-        it.rejected, it.ticket = True, 0
+        it.rejected = True
+        self._leave(it, cause)
         if it.deserved:
             self.suppress(it.to, it.rule, it.subject, "rejected")
         if it.status in OPEN:
@@ -183,7 +187,7 @@ class Books(Journal):
         it = self.entitlements[name]
         ended = it.expire(at, "timer:expiry")
         self._post(ended)
-        self._came_back(it, ended.quantity, at, "timer:expiry")
+        self._came_back(it, ended.quantity, "timer:expiry")
 
     def void_pending(self, who: str, at: datetime, cause: str) -> None:
         """Void all that is pending for somebody, and let nothing wait for the budget any more."""
@@ -191,7 +195,7 @@ class Books(Journal):
             if it.to == who and it.status == "pending":
                 self._withdraw(it, at, cause)
             elif it.to == who and it.ticket:
-                it.ticket = 0
+                self._leave(it, cause)
                 self.suppress(it.to, it.rule, it.subject, "erased")
 
     def of(self, rule: str, prizes: tuple[str, ...], to: str, subject: str) -> Iterator[Entitlement]:
@@ -254,19 +258,26 @@ class Books(Journal):
         self._post(it.withdraw(at, cause))
         if available:
             self._count_points(it, -quantity, at)
-        self._came_back(it, quantity, at, cause)
+        self._came_back(it, quantity, cause)
 
-    def _came_back(self, it: Entitlement, quantity: int, at: datetime, cause: str) -> None:
+    def _came_back(self, it: Entitlement, quantity: int, cause: str) -> None:
         if unit := unit_of(it):
-            self._budget.take_back(unit, it.cost_of(quantity), at, cause)
+            self._budget.take_back(unit, it.cost_of(quantity), cause)
+
+    def _leave(self, it: Entitlement, cause: str) -> None:
+        """Let a reward wait for the budget no more."""
+        if it.ticket and (unit := unit_of(it)):
+            it.ticket = 0
+            self._budget.look_again(unit, cause)
 
     def collect(self, at: datetime, cause: str) -> None:
         """Claw back what an event showed to be overpaid, once it has taken back all else: a balance that is about to
-        go is no balance to take it from."""
+        go is no balance to take it from. Then those are served who wait for what came back."""
         overpaid, self._overpaid = self._overpaid, []
         for it in overpaid:
             if not it.due and (quantity := self._collectable(it, it.handed - it.taken)):
                 self._post(it.claw_back(quantity, at, cause))
+        self._budget.move_on(at)
 
     def _collectable(self, it: Entitlement, quantity: int) -> int:
         """Say how much of what was handed out in vain the policy takes back."""

@@ -44,6 +44,7 @@ class Budget:
         self._floor = {unit: min(b[unit] for b in limits if unit in b) for each in limits for unit in each}
         self._queue: dict[str, deque[tuple[int, Entitlement, Serve]]] = {}  # with the ticket of each who waits
         self._tickets = count(1)
+        self._moved: dict[str, str] = {}  # units whose queue may move on, each with what made it so
 
     @property
     def limited(self) -> bool:
@@ -75,11 +76,11 @@ class Budget:
         if self.granted[unit] > self._floor.get(unit, self.granted[unit]):
             raise Tight
 
-    def take_back(self, unit: str, amount: int, at: datetime, cause: str) -> None:
-        """Note that something came back, and serve those who wait."""
+    def take_back(self, unit: str, amount: int, cause: str) -> None:
+        """Note that something came back: those who wait may be served, once the event is over that brought it."""
         if self.strict:
             self.issued[unit] -= amount
-            self._serve(unit, at, cause)
+            self._moved.setdefault(unit, cause)
 
     def forget(self, granted: Mapping[str, int]) -> None:
         """Leave out what was granted in books that are kept anew."""
@@ -89,6 +90,16 @@ class Budget:
         """Let a reward wait its turn; a ticket that it gives up, or was served with, is worth nothing any more."""
         entitlement.ticket = next(self._tickets)
         self._queue.setdefault(unit, deque()).append((entitlement.ticket, entitlement, serve))
+
+    def look_again(self, unit: str, cause: str) -> None:
+        """Note that one who waits has gone, or asks for less: there may be room for who is next."""
+        self._moved.setdefault(unit, cause)
+
+    def move_on(self, at: datetime) -> None:
+        """Serve those who wait, once an event has taken back all that it takes back."""
+        moved, self._moved = self._moved, {}
+        for unit in sorted(moved):
+            self._serve(unit, at, moved[unit])
 
     def serve_all(self, at: datetime, cause: str) -> None:
         """Grant what a new version has room for."""

@@ -134,3 +134,27 @@ def test_who_is_served_stands_in_the_ledger_behind_what_made_room_for_it() -> No
         seen.append(issued)
 
     assert (max(seen), seen[-1]) == (200, 200)
+
+
+def test_who_stood_behind_one_who_leaves_is_served() -> None:
+    """Nothing comes back: bob's meeting stays, and what waited for his deal was never given."""
+    meeting = {**POINTS_FOR_A_FRIEND, "id": "met", "trigger": "stage.reached", "stage": "meeting", "amount": "30"}
+    rules = program(
+        limits={"campaign": {"budget": {"points": "100"}, "when_exhausted": "queue"}},
+        rewards=[{**POINTS_FOR_A_FRIEND, "amount": "80"}, meeting],
+    )
+    story = Story().signs_up("bob", 1).signs_up("dan", 1).deal("bob", "meeting", 2).deal("bob", "won", 3)
+    story.deal("dan", "meeting", 4)
+    assert reasons(story.told(rules)) == [("thanks", "bob", "budget_queue"), ("met", "dan", "budget_queue")]
+
+    assert given(story.deal("bob", "lost", 5).told(rules)) == {"ada": 60}
+    assert reasons(story.told(rules)) == []
+
+
+def test_what_waits_is_not_served_by_its_own_end() -> None:
+    both = [POINTS_FOR_A_FRIEND, {**POINTS_FOR_A_FRIEND, "id": "welcome", "to": "friend", "amount": "30"}]
+    rules = program(limits={"campaign": {"budget": {"points": "100"}, "when_exhausted": "queue"}}, rewards=both)
+    result = Story().signs_up("bob", 1).deal("bob", "won", 2).deal("bob", "lost", 3).told(rules)
+
+    assert [it.rule for it in result.rewards] == ["thanks"]
+    assert effects(result, "trigger.reward_granted") == 1
