@@ -17,7 +17,7 @@ from syncd.flow.book import is_about_to_be_weighed, scope_of
 from syncd.flow.programs import out_of_date
 from syncd.flow.shelf import Opened
 from syncd.flow.told import read_told
-from syncd.flow.written import Scope, Written, as_it_stands, milestones_of, read_written, rewards_of
+from syncd.flow.written import Scope, Written, as_it_stands, milestones_of, read_written, refusals_of, rewards_of
 from syncd.store import access, books, people, records, referrals
 from syncd.store.books import Told
 from syncd.store.engine import read, retrying
@@ -159,7 +159,7 @@ def _weighed(stored: Stored, programs: Sequence[Program], advocate: str | None, 
 
 def _compared(stored: Stored, result: Result) -> dict[str, int]:
     written = stored.written
-    refused = {it.friend: it.reason for it in reversed(result.rejected)}  # the first counts
+    refused = refusals_of(result.rejected)
 
     def stands(it: Referral) -> Referral:
         state, reason = result.referrals.get(it.friend), refused.get(it.friend)

@@ -37,10 +37,10 @@ def known(app: App, campaign: Campaign) -> Mapping[int, str]:
     return app.fingerprints[campaign.id]
 
 
-def in_effect(campaign: Campaign, now: datetime) -> list[int]:
+def in_effect(campaign: Campaign, now: datetime) -> list[Program]:
     """List the versions that have taken effect by now."""
     programs = [it for it in campaign.programs if not it.draft]
-    return [it.version for it in programs if it.effective_from is None or it.effective_from <= now]
+    return [it for it in programs if it.effective_from is None or it.effective_from <= now]
 
 
 def out_of_date(tx: Transaction, app: App, campaign: Campaign) -> list[int]:
@@ -54,7 +54,7 @@ def keep_up(tx: Transaction, app: App, campaign: Campaign, now: datetime) -> boo
     Whoever asks holds the books, or another process could weigh them by newer rules in between.
     """
     kept, said = access.programs(tx, campaign.id), known(app, campaign)
-    begun = [it for it in in_effect(campaign, now) if it not in kept]
+    begun = [it.version for it in in_effect(campaign, now) if it.version not in kept]
     if begun and not differing(kept, said):
         if all([access.add_program(tx, campaign.id, it, said[it], now) for it in begun]):
             return True

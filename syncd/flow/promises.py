@@ -34,14 +34,12 @@ def _hold(tx: Transaction, app: App, campaign: Campaign) -> None:
             raise ChangedProgram(_CHANGED.format(version=changed[0], campaign=campaign.id, next=max(kept) + 1))
         access.drop_programs(tx, campaign.id)
         kept = {}
-    begun = [version for version in in_effect(campaign, now) if version not in kept]
-    starts = {it.version: it.effective_from for it in campaign.programs}
-    for version in begun:
-        since = starts[version]
-        if since is not None and books.has_booked(tx, campaign.id, since):
-            at = since.isoformat()
-            raise ChangedProgram(_TOO_LATE.format(version=version, campaign=campaign.id, at=at))
-        access.add_program(tx, campaign.id, version, said[version], now)
+    begun = [program for program in in_effect(campaign, now) if program.version not in kept]
+    for it in begun:
+        if it.effective_from is not None and books.has_booked(tx, campaign.id, it.effective_from):
+            at = it.effective_from.isoformat()
+            raise ChangedProgram(_TOO_LATE.format(version=it.version, campaign=campaign.id, at=at))
+        access.add_program(tx, campaign.id, it.version, said[it.version], now)
     if begun:
         audit.make_due(tx)  # as after each change of rules
     ahead = [it.effective_from for it in campaign.programs if it.effective_from and it.effective_from > now]

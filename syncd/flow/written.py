@@ -19,7 +19,7 @@ from syncd.store.books import Booked
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral, Standing
 from syncd.store.tables import EPOCH
-from syncd_rules import Effect, News, Reached, ReferralState, Reward, Txn, reconcile
+from syncd_rules import Effect, News, Reached, ReferralState, Rejected, Reward, Txn, reconcile
 
 CHUNK = 10_000  # ids in one question to the database
 
@@ -115,7 +115,7 @@ class Pen:
 
     def _write_standings(self, news: News, friends: frozenset[str]) -> None:
         old, touched = self.written, None if news.whole else news.friends
-        rejected = {refused.friend: refused.reason for refused in reversed(news.result.rejected)}  # the first counts
+        rejected = refusals_of(news.result.rejected)
         changed = {*_update(old.referrals, news.result.referrals, touched), *_update(old.rejected, rejected, touched)}
         for some in parts(sorted(changed | friends), CHUNK):
             campaign, advocate = self.scope.campaign, self.scope.advocate
@@ -242,6 +242,11 @@ def standing(state: ReferralState | None, rejected: bool, pushed: bool, deals: I
     if any(deal.version for deal in open_):
         return "in_pipeline"
     return "pushed" if pushed else "captured"
+
+
+def refusals_of(rejected: Sequence[Rejected]) -> dict[str, str]:
+    """Tell why a sign-up of each friend was refused; of several the first counts."""
+    return {refused.friend: refused.reason for refused in reversed(rejected)}
 
 
 def milestones_of(reached: Iterable[Reached]) -> dict[MilestoneKey, datetime]:

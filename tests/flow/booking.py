@@ -27,6 +27,15 @@ rewards:
 milestones:
   - {id: two-orders, metric: orders, target: 2, rewards: [{kind: points, amount: 7}]}
 """
+GIVEN = """
+campaign: spring
+counting: conversions
+qualification: {any_of: [{type: explicit, via: [api]}]}
+rewards:
+  - {id: welcome, trigger: referral.qualified, to: friend, kind: points, amount: 50}
+  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
+"""
+TIED = GIVEN.replace("rewards:", "limits: {campaign: {budget: {points: 100000}}}\nrewards:")
 AGREED = """
 campaign: spring
 counting: conversions

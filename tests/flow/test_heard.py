@@ -25,19 +25,10 @@ from syncd.store import people
 from syncd.store.engine import write
 from syncd.store.heard import Heard
 from syncd_rules import Effect
-from tests.flow.booking import SHOP, beside, disqualify, pay, qualify, rewards, the_reward, who
+from tests.flow.booking import GIVEN, SHOP, TIED, beside, disqualify, pay, qualify, rewards, the_reward, who
 from tests.flow.receiving import SILENT, Inbox, effects, replayed, telling_world
 from tests.flow.world import START, World
 
-GIVEN = """
-campaign: spring
-counting: conversions
-qualification: {any_of: [{type: explicit, via: [api]}]}
-rewards:
-  - {id: welcome, trigger: referral.qualified, to: friend, kind: points, amount: 50}
-  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
-"""
-TIED = GIVEN.replace("rewards:", "limits: {campaign: {budget: {points: 100000}}}\nrewards:")
 THANKS = GIVEN.replace("  - {id: welcome, trigger: referral.qualified, to: friend, kind: points, amount: 50}\n", "")
 HELD = THANKS.replace("rewards:", "settlement: {hold: P3D}\nrewards:")
 

@@ -11,14 +11,19 @@ from sqlalchemy import Engine
 from syncd.flow.audit import audit
 from syncd.flow.decide import decide
 from syncd.flow.keep import keep
-from tests.flow.world import World
+from tests.flow.world import CrmDeal, World
+
+
+def pushed(world: World) -> tuple[str, CrmDeal]:
+    """Have a friend referred, whose deal has been in the CRM for a while."""
+    referral = world.refer("bo", world.advocate()).referral.id
+    world.deliver()
+    world.clock.move(minutes=5)
+    return referral, world.crm.deal_of(referral)
 
 
 def test_a_second_change_within_a_second_of_the_first_is_not_missed(world: World) -> None:
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     world.crm.move(deal, "talk")
     world.poll()
     # The CRM shows it late, and its record under the same time and version as before.
@@ -30,10 +35,7 @@ def test_a_second_change_within_a_second_of_the_first_is_not_missed(world: World
 
 
 def test_stages_of_one_second_count_in_the_order_of_the_history_whatever_their_names(world: World) -> None:
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     world.crm.move(deal, "won")
     world.crm.move(deal, "talk")
 
@@ -49,10 +51,7 @@ def test_whatever_a_deal_went_through_in_a_second_it_stands_where_the_crm_has_it
     engine: Engine, tmp_path: Path, history: bool, at_once: bool, way: str
 ) -> None:
     world = World(engine, tmp_path, keeps_history=history)
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     second = world.clock()
     stages = way.split()
     for stage in stages:
@@ -73,10 +72,7 @@ def test_whatever_a_deal_went_through_in_a_second_it_stands_where_the_crm_has_it
 
 def test_a_loss_after_the_crms_clock_was_set_ahead_is_later_than_the_win_before(engine: Engine, tmp_path: Path) -> None:
     world = World(engine, tmp_path, keeps_history=False)
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     world.crm.move(deal, "won")
     world.poll()
     assert world.standing(referral) == "qualified"
@@ -91,10 +87,7 @@ def test_a_loss_after_the_crms_clock_was_set_ahead_is_later_than_the_win_before(
 
 
 def test_a_win_after_a_deal_was_restored_is_later_than_that_whichever_clock_was_set(world: World) -> None:
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     world.crm.move(deal, "talk")
     world.poll()
     deal.archived = True
@@ -115,10 +108,7 @@ def test_a_win_after_a_deal_was_restored_is_later_than_that_whichever_clock_was_
 
 
 def test_a_win_after_the_crms_clock_was_set_ahead_is_later_than_what_came_before(world: World) -> None:
-    referral = world.refer("bo", world.advocate()).referral.id
-    world.deliver()
-    deal = world.crm.deal_of(referral)
-    world.clock.move(minutes=5)
+    referral, deal = pushed(world)
     world.crm.move(deal, "talk")
     world.poll()
     world.clock.move(seconds=20)

@@ -17,18 +17,9 @@ from syncd.flow.refusal import Refusal
 from syncd.store import books
 from syncd.store.engine import read
 from syncd_rules import Result, evaluate
-from tests.flow.booking import beside, money, qualify, rewards, who
+from tests.flow.booking import GIVEN, TIED, beside, money, qualify, rewards, who
 from tests.flow.world import World
 
-GIVEN = """
-campaign: spring
-counting: conversions
-qualification: {any_of: [{type: explicit, via: [api]}]}
-rewards:
-  - {id: welcome, trigger: referral.qualified, to: friend, kind: points, amount: 50}
-  - {id: thanks, trigger: referral.qualified, to: advocate, kind: points, amount: 100}
-"""
-TIED = GIVEN.replace("rewards:", "limits: {campaign: {budget: {points: 100000}}}\nrewards:")
 SHORT_LIVED = "codes: {default_valid_for: P9D}\n"
 
 both = pytest.mark.parametrize("program", [GIVEN, TIED], ids=["an advocate's books", "a campaign's"])
