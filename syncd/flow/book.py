@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from sqlalchemy import Connection as Transaction
 
@@ -29,9 +29,6 @@ log = logging.getLogger("syncd")
 REST = timedelta(days=1)  # how often the books of a campaign that is not configured are looked at
 SHORT_REST = timedelta(minutes=1)  # and those of one of which another process has newer rules
 CHUNK = 10_000  # ids in one question to the database
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

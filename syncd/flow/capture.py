@@ -15,12 +15,12 @@ from syncd.flow.app import App
 from syncd.flow.book import book, lock
 from syncd.flow.codes import NewCode
 from syncd.flow.disposable import is_disposable
-from syncd.flow.facts import micros
 from syncd.flow.refusal import Refusal
 from syncd.store import access, books, people, referrals, work
 from syncd.store.engine import retrying
 from syncd.store.people import Participant
 from syncd.store.referrals import Referral
+from syncd.store.tables import micros
 from syncd_rules import Event, company_of
 
 

@@ -13,13 +13,11 @@ from sqlalchemy import Connection as Transaction
 from syncd.contract import ConnectorSettings, Gone, RemoteId, RemoteRef, StageFact
 from syncd.flow.app import App
 from syncd.flow.book import Entry
-from syncd.flow.facts import micros
 from syncd.store import books, people, records, referrals, sources
 from syncd.store.records import Deal
 from syncd.store.referrals import Referral
+from syncd.store.tables import TICK, micros
 from syncd_rules import Event, Program
-
-TICK = timedelta(microseconds=1)
 
 
 def whose(tx: Transaction, connector: str, ref: RemoteRef, lead: str | None = None) -> list[Referral]:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from syncd.contract import Gone, RemoteId, RemoteRef, StageFact
-from syncd.store.tables import EPOCH
-
-
-def micros(at: datetime) -> int:
-    """Give an instant as whole microseconds since 1970."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+from syncd.store.tables import instant, micros
 
 
 def dump(fact: StageFact | Gone) -> dict[str, Any]:
@@ -45,7 +40,7 @@ def load(data: Mapping[str, Any]) -> StageFact | Gone:
         outcome=data["outcome"],
         amount=data["amount"],
         currency=data["currency"],
-        at=EPOCH + timedelta(microseconds=data["at"]),
+        at=instant(data["at"]),
         version=data["version"],
     )
 

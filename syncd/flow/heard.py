@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 
 from sqlalchemy import Connection as Transaction
 
 from syncd.store import books, heard, people, work
 from syncd.store.heard import Heard
+from syncd.store.tables import TICK
 from syncd_rules import EFFECTS, Effect
 
 GRANTED, RELEASED, REVERSED = (f"trigger.reward_{step}" for step in ("granted", "released", "reversed"))
 REACHED = {REVERSED: 0, GRANTED: 1, RELEASED: 2}
 """How far a reward has come, for whoever has heard of the effect."""
 _FROM = {REVERSED: {1, 2}, GRANTED: {0}, RELEASED: {1}}  # from where a reward comes there
-_TICK = timedelta(microseconds=1)  # no two messages about a reward have one time, so that they can be put in order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,8 @@ class Teller:
 
     def _tell_of(self, known: Heard, effects: Iterable[Effect], whose: str | None) -> None:
         for effect in effects:
-            at = max(effect.at, known.at + _TICK) if known.at else effect.at
+            # No two messages about a reward have one time, so that they can be put in order.
+            at = max(effect.at, known.at + TICK) if known.at else effect.at
             known = replace(known, name=effect.name, at=at, data={**effect.data, "key": known.key})
             effect = replace(effect, at=at, data=known.data)
             lead = whose or str(known.data["to"])

@@ -9,13 +9,12 @@ from sqlalchemy import Connection as Transaction
 
 from syncd.flow.app import App
 from syncd.flow.book import book, bring_up_to_date, lock
-from syncd.flow.deals import TICK
-from syncd.flow.facts import micros
 from syncd.flow.programs import OUT_OF_DATE, keep_up
 from syncd.flow.refusal import Refusal
 from syncd.store import books, people, referrals
 from syncd.store.books import Booked
 from syncd.store.engine import retrying
+from syncd.store.tables import TICK, micros
 from syncd_rules import Event
 
 Word = Literal["approved", "rejected", "fulfilled", "failed"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 
-from syncd.store.tables import EPOCH, credential
+from syncd.store.tables import credential, instant, micros
 from syncd.store.work import insert_new
 
 SEALED = ("refresh", "spare", "access")
@@ -52,7 +52,7 @@ def everyone(tx: Connection) -> list[Credential]:
 def put(tx: Connection, new: Credential, over: Credential | None) -> bool:
     """Write `new` in place of `over`, or of nothing; False, and no change, if something else is there by now."""
     values = {each.name: getattr(new, each.name) for each in fields(Credential)}
-    values["renewals"] = [(at - EPOCH) // timedelta(microseconds=1) for at in new.renewals]
+    values["renewals"] = [micros(at) for at in new.renewals]
     if over is None:
         return insert_new(tx, credential, **{**values, "lease": 1})
     same = and_(credential.c.connector == over.connector, credential.c.lease == over.lease)
@@ -81,5 +81,5 @@ def forget(tx: Connection, connector: str) -> bool:
 def _credential(row: Mapping[Any, Any]) -> Credential:
     values = {each.name: row[each.name] for each in fields(Credential)}
     values["api"] = values["api"] or ""
-    values["renewals"] = tuple(EPOCH + timedelta(microseconds=at) for at in values["renewals"])
+    values["renewals"] = tuple(instant(at) for at in values["renewals"])
     return Credential(**values)

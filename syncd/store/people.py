@@ -210,11 +210,9 @@ def add_code(tx: Connection, text: str, campaign: str, who: str, now: datetime) 
 def find_code(tx: Connection, text: str) -> Code | None:
     """Look a referral code up."""
     row = tx.execute(select(code).where(code.c.folded == fold(text))).one_or_none()
-    return (
-        None
-        if row is None
-        else Code(code=row.code, campaign=row.campaign, advocate=row.advocate, created_at=row.created_at)
-    )
+    if row is None:
+        return None
+    return Code(code=row.code, campaign=row.campaign, advocate=row.advocate, created_at=row.created_at)
 
 
 def owners_of(tx: Connection, campaign: str, folded: Iterable[str]) -> set[str]:

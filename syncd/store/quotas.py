@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, and_, select, update
 
 from syncd.contract import Quota
-from syncd.store.tables import EPOCH, quota
+from syncd.store.tables import instant, micros, quota
 from syncd.store.work import insert_new
 
 
@@ -42,7 +42,6 @@ class Usage:
 
 
 _AS_THEY_ARE = [field.name for field in fields(Usage) if field.name not in {"window", "spent"}]
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def lock(tx: Connection, connector: str, wanted: Sequence[Quota]) -> list[Usage]:
@@ -64,7 +63,7 @@ def keep(tx: Connection, connector: str, usage: Usage) -> None:
     """Write a quota's use."""
     values = {name: getattr(usage, name) for name in _AS_THEY_ARE if name != "name"}
     values["window_ms"] = _milliseconds(usage.window)
-    values["spent"] = [[(each.at - EPOCH) // _MICROSECOND, each.units] for each in usage.spent]
+    values["spent"] = [[micros(each.at), each.units] for each in usage.spent]
     mine = and_(quota.c.connector == connector, quota.c.name == usage.name)
     tx.execute(update(quota).where(mine).values(**values))
 
@@ -77,7 +76,7 @@ def of(tx: Connection, connector: str) -> list[Usage]:
 
 def _usage(row: RowMapping) -> Usage:
     values = {name: row[name] for name in _AS_THEY_ARE}
-    spent = tuple(Spent(at=EPOCH + at * _MICROSECOND, units=units) for at, units in row["spent"])
+    spent = tuple(Spent(at=instant(at), units=units) for at, units in row["spent"])
     return Usage(**values, window=timedelta(milliseconds=row["window_ms"]), spent=spent)
 
 

@@ -27,6 +27,17 @@ from sqlalchemy import (
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)  # two instants differ by that at the least
+
+
+def micros(at: datetime) -> int:
+    """Give an instant as whole microseconds since 1970."""
+    return (at - EPOCH) // TICK
+
+
+def instant(micros: int) -> datetime:
+    """Give the instant so many microseconds after the beginning of 1970, in UTC."""
+    return EPOCH + micros * TICK
 
 
 class Instant(TypeDecorator[datetime]):
@@ -40,10 +51,10 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a zone reached the database")
-        return (value - EPOCH) // timedelta(microseconds=1)
+        return micros(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return None if value is None else instant(value)
 
 
 metadata = MetaData(

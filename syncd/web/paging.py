@@ -7,9 +7,9 @@ import binascii
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from syncd.store.tables import EPOCH
+from syncd.store.tables import instant, micros
 
 Position = tuple[datetime, str]  # captured_at and id of the last referral that was shown
 
@@ -23,7 +23,7 @@ class BadCursor(ValueError):
 def seal(key: bytes, list: tuple[str | None, ...], after: Position) -> str:
     """Make the cursor that continues a list, which its filters name, behind a position."""
     at, id = after
-    text = f"{(at - EPOCH) // timedelta(microseconds=1)}.{id}"
+    text = f"{micros(at)}.{id}"
     return base64.urlsafe_b64encode(_mac(key, list, text) + text.encode()).decode()
 
 
@@ -36,8 +36,8 @@ def unseal(key: bytes, list: tuple[str | None, ...], cursor: str) -> Position:
         raise BadCursor from None
     if not hmac.compare_digest(raw[:_SEAL], _mac(key, list, text)):
         raise BadCursor
-    micros, _, id = text.partition(".")
-    return EPOCH + timedelta(microseconds=int(micros)), id
+    at, _, id = text.partition(".")
+    return instant(int(at)), id
 
 
 def _mac(key: bytes, list: tuple[str | None, ...], text: str) -> bytes:
