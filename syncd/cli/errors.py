@@ -46,8 +46,10 @@ def explained(error: Exception) -> Failure:
     match error:
         case ConfigError():
             return Failure(told_problems(error), CONFIG)
-        case UnusableDatabase() | ChangedProgram():
+        case UnusableDatabase():
             return Failure(f"error: {error}", CONFIG)
+        case ChangedProgram():
+            return Failure(f"{error.place}: error: {error}".removeprefix(": "), CONFIG)
         case Refusal():
             return Failure(f"error: {error}", DATA if error.reason in _UNUSABLE else FAILED)
         case ConnectorError():

@@ -152,7 +152,8 @@ def _campaign(id: str, versions: Sequence[_Version], report: Report) -> Campaign
     for program, problem in misfits([version.program for version in ordered]):
         report.error(_mark(nodes[program.version], problem), problem.message, problem.hint)
     programs = tuple(version.program for version in _in_order(versions))
-    return Campaign(id=id, programs=programs, connectors=first.entry.connectors)
+    places = {it.program.version: f"{it.mark.source.file}:{it.mark.line}:{it.mark.col}" for it in versions}
+    return Campaign(id=id, programs=programs, connectors=first.entry.connectors, places=places)
 
 
 def _in_their_places(id: str, versions: Sequence[_Version], report: Report) -> Iterator[_Version]:

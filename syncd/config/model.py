@@ -169,6 +169,11 @@ class Campaign:
     id: str
     programs: tuple[Program, ...] = field(repr=False)  # by rising version
     connectors: tuple[str, ...]  # names; where its leads go
+    places: Mapping[int, str] = field(default_factory=dict, repr=False)  # version -> file:line:column
+
+    def place_of(self, version: int) -> str:
+        """Say where a version stands; of one that is in no file, where the newest does."""
+        return self.places.get(version) or self.places.get(max(self.places, default=version), "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

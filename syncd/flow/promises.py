@@ -15,6 +15,10 @@ from syncd.store import access, books
 class ChangedProgram(Exception):
     """A version of a program in effect has changed, or one comes too late: what was earned would change with it."""
 
+    def __init__(self, told: str, place: str = "") -> None:
+        super().__init__(told)
+        self.place = place  # file:line:column, where it is known
+
 
 def hold_programs(tx: Transaction, app: App) -> None:
     """Write down each version of a program that has taken effect, and have the books looked at where one has.
@@ -31,14 +35,15 @@ def _hold(tx: Transaction, app: App, campaign: Campaign) -> None:
     kept, happened = access.programs(tx, campaign.id), books.has_events(tx, campaign.id)
     if changed := differing(kept, said):
         if happened:
-            raise ChangedProgram(_CHANGED.format(version=changed[0], campaign=campaign.id, next=max(kept) + 1))
+            told = _CHANGED.format(version=changed[0], campaign=campaign.id, next=max(kept) + 1)
+            raise ChangedProgram(told, campaign.place_of(changed[0]))
         access.drop_programs(tx, campaign.id)
         kept = {}
     begun = [program for program in in_effect(campaign, now) if program.version not in kept]
     for it in begun:
         if it.effective_from is not None and books.has_booked(tx, campaign.id, it.effective_from):
-            at = it.effective_from.isoformat()
-            raise ChangedProgram(_TOO_LATE.format(version=it.version, campaign=campaign.id, at=at))
+            told = _TOO_LATE.format(version=it.version, campaign=campaign.id, at=it.effective_from.isoformat())
+            raise ChangedProgram(told, campaign.place_of(it.version))
         access.add_program(tx, campaign.id, it.version, said[it.version], now)
     if begun:
         audit.make_due(tx)  # as after each change of rules

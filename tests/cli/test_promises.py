@@ -44,7 +44,7 @@ def test_no_command_books_by_rules_by_which_the_daemon_would_not_start(edited: P
     before = the_reward(edited)
     result = edited.call(*(before["key"] if word == "KEY" else word for word in command))
     assert (result.exit_code, result.stdout) == (78, "")
-    assert "version 1 of campaign spring is in effect and has changed since" in result.stderr
+    assert "spring.yaml:2:1: error: version 1 of campaign spring is in effect and has changed since" in result.stderr
     assert (the_reward(edited), before["amount"]) == (before, "50")
 
 
