@@ -99,6 +99,11 @@ def who(world: World, name: str) -> str:
     return found.id
 
 
+def at_rest(app: App) -> App:
+    """Give another process, in whose configuration there is no campaign."""
+    return replace(beside(app), config=replace(app.config, campaigns={}))
+
+
 def beside(app: App) -> App:
     """Give another process's view of the same database."""
     return replace(app, shelf=Shelf())

@@ -19,7 +19,7 @@ from syncd.flow.refusal import Refusal
 from syncd.store import work
 from syncd.store.engine import write
 from syncd.store.tables import inbox
-from tests.flow.booking import beside, qualify, rewards, the_reward
+from tests.flow.booking import at_rest, beside, qualify, rewards, the_reward
 from tests.flow.world import World
 
 HELD = """
@@ -86,7 +86,7 @@ def test_a_reward_that_has_expired_meanwhile_is_not_handed_out(engine: Engine, t
 
 
 def test_of_a_reward_whose_campaign_rests_nothing_is_said_that_would_not_count(held: World) -> None:
-    resting = replace(beside(held.app), config=replace(held.app.config, campaigns={}))
+    resting = at_rest(held.app)
     with pytest.raises(Refusal) as refused:
         say(resting, "rejected", the_reward(held).key, by="eva", cause="cli:eva")
     assert refused.value.reason == "campaign_not_found"

@@ -23,7 +23,7 @@ from syncd.store import work
 from syncd.store.engine import read, write
 from syncd.store.referrals import Referral
 from syncd.store.tables import event, inbox, metadata, outbox, participant
-from tests.flow.booking import SHOP, beside, qualify, rewards, who
+from tests.flow.booking import SHOP, at_rest, beside, qualify, rewards, who
 from tests.flow.world import PROGRAM, World
 
 COLLEAGUES = PROGRAM + "eligibility: {same_company_domain: reject}\n"
@@ -103,7 +103,7 @@ rewards:
 """
     world = World(engine, tmp_path, program=program)
     qualify(world, world.refer("ben", world.advocate()).referral.id)
-    resting = replace(beside(world.app), config=replace(world.app.config, campaigns={}))
+    resting = at_rest(world.app)
     erase(resting, who(world, "ann"), cause="cli:eva")
     world.clock.move(days=4)
     decide(beside(world.app))

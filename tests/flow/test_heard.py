@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from syncd.store import people
 from syncd.store.engine import write
 from syncd.store.heard import Heard
 from syncd_rules import Effect
-from tests.flow.booking import GIVEN, SHOP, TIED, beside, disqualify, pay, qualify, rewards, the_reward, who
+from tests.flow.booking import GIVEN, SHOP, TIED, at_rest, beside, disqualify, pay, qualify, rewards, the_reward, who
 from tests.flow.receiving import SILENT, Inbox, effects, replayed, telling_world
 from tests.flow.world import START, World
 
@@ -243,7 +242,7 @@ class TestPeopleWhoAreOne:
         qualify(world, world.refer("ben", world.advocate("ada")).referral.id)
         stranger(world, "ann")
         before = effects(world)
-        resting = replace(beside(world.app), config=replace(world.app.config, campaigns={}))
+        resting = at_rest(world.app)
         merge(resting, who(world, "ada"), who(world, "ann"), cause="test")
         assert effects(world) == before
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event, text
 from syncd.contract import Person
 from syncd.flow.app import App
 from syncd.flow.audit import audit
+from syncd.flow.balance import balance_of
 from syncd.flow.decide import decide
 from syncd.flow.decisions import Decision, decide_now
 from syncd.flow.happenings import Happening, tell
@@ -22,7 +23,7 @@ from syncd.flow.shelf import Opened, Shelf
 from syncd.flow.written import Scope
 from syncd.store import people
 from syncd.store.engine import read, write
-from tests.flow.booking import BUDGET, SHOP, beside, money, pay, qualify, rewards, who
+from tests.flow.booking import BUDGET, SHOP, at_rest, beside, money, pay, qualify, rewards, who
 from tests.flow.world import World
 
 GIVEN = """
@@ -301,3 +302,14 @@ class Stop:
         if statement.startswith(self._statement) and not self.reached.is_set():
             self.reached.set()
             self.go_on.wait(20)
+
+
+def test_what_somebody_has_is_theirs_while_the_campaign_rests_in_which_they_were_another(world: World) -> None:
+    ben = world.refer("ben", world.advocate()).referral
+    qualify(world, ben.id)
+    eve = world.refer("eve", world.advocate()).referral.friend
+    resting = at_rest(world.app)
+    merge(resting, ben.friend, eve, cause="cli:eva")
+
+    with read(world.app.database) as tx:
+        assert balance_of(tx, eve) == {"POINTS": {"pending": 0, "available": 50, "fulfilled": 0}}
